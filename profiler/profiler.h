@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The profiler: samples every CPU through the BPF side, knows the processes, and makes windows.
+ *
+ * Life cycle: create (opens and loads the BPF side) -> start (attaches, runs the loop thread) -> stop -> destroy.
+ * Thread rule: create, start, stop and destroy by one thread; snapshot and stats by any.
+ */
+#ifndef HEARTH_PROFILER_PROFILER_H
+#define HEARTH_PROFILER_PROFILER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "profiler/window.h"
+#include "symbolizer/symbolizer.h"
+
+struct profiler;
+
+/** Called on the loop thread with each window as it closes; @w is borrowed: take a reference to keep it. */
+typedef void (*profiler_window_fn)(struct window *w, void *arg);
+
+struct profiler_options {
+	uint32_t frequency_hz;	   /* samples a second and busy CPU; 0 = 99 */
+	uint64_t window_ns;	   /* length of a window; 0 = 10 s */
+	uint64_t bpf_memory_bytes; /* most memory of all BPF maps; 0 = 64 MiB */
+	const pid_t *pids;	   /* only these processes and what they fork; NULL = all */
+	size_t pid_count;
+	struct symbolizer *symbolizer; /* is told of every binary seen; may be NULL; borrowed */
+	profiler_window_fn on_window;  /* NULL allowed */
+	void *on_window_arg;
+};
+
+struct profiler_stats {
+	uint64_t samples_user;
+	uint64_t samples_kernel;
+	uint64_t lost[LOST_REASON_COUNT];
+	uint64_t verdicts[STACK_VERDICT_COUNT];
+	uint64_t sideband_lost; /* process events lost and repaired from /proc */
+	uint64_t processes;	/* known now */
+	uint64_t processes_evicted;
+	uint64_t mappings; /* known now */
+	uint64_t binaries; /* known now */
+	uint64_t bpf_map_bytes;
+	uint64_t bpf_run_ns; /* only while kernel.bpf_stats_enabled */
+	uint64_t bpf_run_count;
+	uint32_t online_cpus;
+	uint32_t sampled_cpus;
+	uint32_t frequency_hz;
+};
+
+/**
+ * Load the BPF side and read the processes that run already. Nothing is sampled yet.
+ *
+ * @error_text: on failure one line for a person: what failed, why, what to do
+ * @ret: on success owned by the caller, free with profiler_destroy()
+ *
+ * Returns 0; -EPERM, -EACCES (privileges, perf_event_paranoid); -ENOTSUP (the kernel lacks BTF or a feature);
+ * -ENOMEM; other -errno of loading.
+ */
+int profiler_create(const struct profiler_options *options, struct profiler **ret, char *error_text,
+		    size_t error_size);
+
+/** Stop if need be and free everything, BPF side included; NULL allowed. */
+void profiler_destroy(struct profiler *p);
+
+/** Attach on every online CPU and start the loop thread. Returns 0; -errno with @error_text as above. */
+int profiler_start(struct profiler *p, char *error_text, size_t error_size);
+
+/** Detach, drain, close the last window (on_window is called with it) and end the loop thread. */
+void profiler_stop(struct profiler *p);
+
+/**
+ * A frozen copy of the window that is open now, with everything sampled up to this call in it.
+ *
+ * @ret: on success one reference, drop with window_unref()
+ *
+ * Returns 0; -ESHUTDOWN if the profiler does not run; -ENOMEM.
+ */
+int profiler_snapshot(struct profiler *p, struct window **ret);
+
+/** Counters since create. */
+void profiler_stats(struct profiler *p, struct profiler_stats *ret);
+
+#endif
