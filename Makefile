@@ -78,6 +78,7 @@ $(B)/hearth: $(B)/server/main.o $(LIBS)
 
 define floor_rule
 $(call library,$(1)): $(call objects,$(1)) $(EXTRA_$(1))
+	$$(Q)mkdir -p $$(@D)
 	$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
 endef
 
