@@ -74,6 +74,7 @@ struct binary *binary_ref(struct binary *b);
 /** Drop a reference; the last one closes the file. NULL allowed. */
 void binary_unref(struct binary *b);
 
+/** What kind of code it is. */
 enum binary_kind binary_kind(const struct binary *b);
 
 /** Path or name to show; borrowed, valid while a reference is held. */
@@ -110,6 +111,7 @@ const char *build_id_format(const struct build_id *id, char *text);
 /** Read a build id from hex. Returns 0; -EINVAL. */
 int build_id_parse(const char *text, struct build_id *ret);
 
+/** Whether two build ids are the same; two of length 0 are. */
 bool build_id_equal(const struct build_id *a, const struct build_id *b);
 
 #endif
