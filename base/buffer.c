@@ -27,11 +27,12 @@ void buffer_clear(struct buffer *b)
 	b->error = 0;
 }
 
-char *buffer_reserve(struct buffer *b, size_t length)
+/* Room for @length bytes of content and @extra bytes behind it that do not count against the limit. */
+static char *make_room(struct buffer *b, size_t length, size_t extra)
 {
 	if (b->error)
 		return NULL;
-	if (length > SIZE_MAX - b->length) {
+	if (length > SIZE_MAX - b->length - extra) {
 		b->error = -ENOMEM;
 		return NULL;
 	}
@@ -40,8 +41,13 @@ char *buffer_reserve(struct buffer *b, size_t length)
 		return NULL;
 	}
 
-	b->error = array_reserve((void **)&b->bytes, &b->capacity, b->length + length, 1);
+	b->error = array_reserve((void **)&b->bytes, &b->capacity, b->length + length + extra, 1);
 	return b->error ? NULL : b->bytes + b->length;
+}
+
+char *buffer_reserve(struct buffer *b, size_t length)
+{
+	return make_room(b, length, length ? 0 : 1); /* never NULL without an error */
 }
 
 void buffer_append(struct buffer *b, const void *bytes, size_t length)
@@ -97,11 +103,11 @@ void buffer_vprintf(struct buffer *b, const char *format, va_list args)
 
 	va_end(again);
 	if (length < 0) {
-		b->error = b->error ? b->error : -EINVAL;
+		b->error = b->error ? b->error : -EFBIG; /* longer than an int can say */
 		return;
 	}
 
-	char *to = buffer_reserve(b, (size_t)length + 1); /* vsnprintf writes a NUL as well */
+	char *to = make_room(b, (size_t)length, 1); /* vsnprintf writes a NUL as well */
 
 	if (!to)
 		return;
@@ -111,7 +117,7 @@ void buffer_vprintf(struct buffer *b, const char *format, va_list args)
 
 const char *buffer_terminate(struct buffer *b)
 {
-	char *to = buffer_reserve(b, 1);
+	char *to = make_room(b, 0, 1);
 
 	if (!to)
 		return NULL;

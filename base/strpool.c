@@ -52,6 +52,8 @@ static char *block_room(struct strpool *p, size_t length)
 
 int strpool_add_bytes(struct strpool *p, const char *text, size_t length, uint32_t *ret_id)
 {
+	if (length)
+		length = strnlen(text, length);
 	if (!length) {
 		*ret_id = 0;
 		return 0;

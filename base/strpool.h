@@ -32,7 +32,7 @@ void strpool_release(struct strpool *p);
 /**
  * Find or add a string.
  *
- * @text: @length bytes without NUL among them; NULL allowed when @length is 0
+ * @text: @length bytes, taken up to a NUL among them; NULL allowed when @length is 0
  * @ret_id: on success its id
  *
  * Returns 0; -ENOMEM with the pool unchanged.
