@@ -1,15 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What `make check`, `make lint`, `make bench` and `make accept` do. Included by the Makefile.
+# What `make check`, `make lint`, `make bench` and `make accept` do. Included by the Makefile. A folder of tests that
+# has rules of its own keeps them in a .mk file inside, and adds what it builds to HOST_TESTS.
+
+HOST_TESTS :=
+include $(sort $(wildcard tests/*/*.mk))
+
+.PHONY: host-tests
 
 lint:
 	$(Q)tests/lint/run
 
+# tests/check builds what it runs, so that a build that fails is counted as well.
 check: deps-test
-	$(Q)$(MAKE) --no-print-directory all unit
-	$(Q)$(MAKE) --no-print-directory VARIANT=asan build/asan/hearth unit
-	$(Q)tests/check
+	@tests/check
 
-# The BPF C compiled as ordinary C against stub helpers (tests/host_bpf).
+# The BPF C compiled as ordinary C against stub helpers, and tested there.
+host-tests: $(HOST_TESTS)
+
+ifeq ($(wildcard tests/host/*.mk),)
 build/host/unwind-replay:
 	@true
+endif
+
+accept: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	@tests/accept/run
+
+bench: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	@tests/bench/run
