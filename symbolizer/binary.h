@@ -51,20 +51,21 @@ struct binary;
  * @root_pid: a process in whose /proc/PID/root separate debug files may lie; 0 = only the host's
  * @ret: on success one reference, drop with binary_unref()
  *
- * A file without a build id gets an id made from the hash of its first and last 4 KiB and its size, and
- * binary_has_build_id() says false.
+ * A GNU build id is taken as it is, Go's own build id hashed. A file without either gets an id made from the hash
+ * of its size, its first and last 4 KiB and its first 64 KiB of code, and binary_has_build_id() says false.
  *
  * Returns 0; -ENOEXEC if it is no ELF file of this machine's class and byte order; -EIO; -ENOMEM.
  */
 int binary_open(int fd, const char *path, int root_pid, struct binary **ret);
 
 /**
- * Make a binary that has no file of its own.
+ * Make a binary that has no file of its own. The vDSO is the exception: its image is copied from this process,
+ * whose vDSO is that of every 64-bit process, so that it can be symbolized like a file.
  *
  * @name: what to show, such as "[kernel.kallsyms]", "[vdso]", "[anon]", "[unknown]"; copied
  * @ret: on success one reference, drop with binary_unref()
  *
- * Returns 0; -ENOMEM.
+ * Returns 0; -ENOMEM; for BINARY_VDSO also -ENOENT if this process has none, -errno of copying it.
  */
 int binary_create_special(enum binary_kind kind, const char *name, struct binary **ret);
 

@@ -25,14 +25,20 @@ struct ksym {
  * @path: normally "/proc/kallsyms"
  * @ret: on success owned by the caller, free with ksyms_destroy()
  *
- * Returns 0; -EPERM if all addresses read as zero (kptr_restrict or CAP_SYSLOG missing); -errno of reading.
+ * Returns 0; -EPERM if all addresses read as zero (kptr_restrict or CAP_SYSLOG missing) or there are none; -EFBIG
+ * beyond 4 million symbols; -ENOMEM; -errno of opening or reading.
  */
 int ksyms_load(const char *path, struct ksyms **ret);
 
 /** Free; NULL allowed. */
 void ksyms_destroy(struct ksyms *k);
 
-/** Find the symbol that covers @addr. Returns 0; -ENOENT. */
+/**
+ * Find the function that covers @addr (already PC-1 for a caller's frame). kallsyms knows no sizes: a function
+ * reaches to the next symbol, but at most 256 KiB (a BPF program 4 MiB).
+ *
+ * Returns 0; -ENOENT.
+ */
 int ksyms_lookup(const struct ksyms *k, uint64_t addr, struct ksym *ret);
 
 /** Symbols held. */
