@@ -15,6 +15,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{"doctor", cmd_doctor, "say what this machine allows and what mends it"},
 	{"version", cmd_version, "print the version"},
 };
 
