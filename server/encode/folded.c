@@ -11,6 +11,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "server/encode/encode.h"
+#include "server/encode/utf8.h"
 
 /* A finished stack as text in one shared buffer, with its count. */
 struct folded_row {
@@ -36,17 +37,17 @@ static const char *suffix_of(uint8_t kind)
 /* Keeps the line and the separators unambiguous. */
 static void put_name(struct buffer *out, const char *name)
 {
-	size_t length = strlen(name);
-	char *to = buffer_reserve(out, length);
+	size_t start = out->length;
 
-	if (!to)
-		return;
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)name[i];
+	utf8_put_clean(out, name);
+	for (size_t i = start; i < out->length; i++) {
+		unsigned char c = (unsigned char)out->bytes[i];
 
-		to[i] = c == ';' ? ':' : c < ' ' || c == 0x7f ? ' ' : (char)c;
+		if (c == ';')
+			out->bytes[i] = ':';
+		else if (c < ' ' || c == 0x7f)
+			out->bytes[i] = ' ';
 	}
-	out->length += length;
 }
 
 static void put_frame(struct buffer *out, const struct profile *p, uint32_t id)

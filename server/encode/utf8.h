@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names come from anywhere (a comm is any 15 bytes); the formats we write ask for UTF-8.
+ *
+ * Thread rule: as the buffers.
+ */
+#ifndef HEARTH_SERVER_ENCODE_UTF8_H
+#define HEARTH_SERVER_ENCODE_UTF8_H
+
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+/** Bytes of the well-formed sequence at @s (Unicode 15, table 3-7), 0 if there is none. @s: NUL-terminated. */
+size_t utf8_length(const unsigned char *s);
+
+/** Append @text, with U+FFFD in place of each byte that is no UTF-8. */
+void utf8_put_clean(struct buffer *out, const char *text);
+
+/** Whether all of @text is UTF-8. */
+int utf8_is_clean(const char *text);
+
+#endif
