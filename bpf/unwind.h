@@ -33,8 +33,8 @@ struct unwind_state {
 	__u64 regs[UNWIND_REGS]; /* by DWARF number */
 	__u32 known;		 /* bit per register whose value is known */
 	__u8 exact; /* pc is where the frame is; otherwise a return address, which may lie behind its function */
-	__u8 leaf;  /* nothing was called from this frame: interrupted, or in a system call */
-	__u8 end;   /* enum unwind_end */
+	__u8 leaf; /* nothing was called from this frame: interrupted, or in a system call */
+	__u8 end;  /* enum unwind_end */
 	__u8 by_frame_pointer; /* the last step had no row and went by frame pointer */
 	struct unwind_process process;
 	struct unwind_mapping mapping; /* covers the frame, or the one before; end = 0: none yet */

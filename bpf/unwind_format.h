@@ -25,22 +25,23 @@
 
 #include <linux/types.h>
 
-#define UNWIND_PAGE_SHIFT 16
-#define UNWIND_PAGE_BYTES (1u << UNWIND_PAGE_SHIFT)
+#define UNWIND_PAGE_SHIFT     16
+#define UNWIND_PAGE_BYTES     (1u << UNWIND_PAGE_SHIFT)
 
-#define UNWIND_CHUNK_BYTES (256u << 10)
-#define UNWIND_BLOCK_ALIGN 64u
+#define UNWIND_CHUNK_BYTES    (256u << 10)
+#define UNWIND_BLOCK_ALIGN    64u
 
 #define UNWIND_PAGE_ROWS_MAX  16384u /* a page with more stays out of the kernel */
 #define UNWIND_PAGE_RULES_MAX 1024u
-#define UNWIND_TABLE_MAPPINGS 4096u  /* mappings in one table; more need a list of tables */
-#define UNWIND_PROCESS_TABLES 512u   /* tables in the list of a process */
-#define UNWIND_DIRECTORY_PAGES 32768u /* 2 GiB of text; executables with more stay out of the kernel */
+#define UNWIND_TABLE_MAPPINGS 4096u /* mappings in one table; more need a list of tables */
+#define UNWIND_PROCESS_TABLES 512u  /* tables in the list of a process */
+#define UNWIND_DIRECTORY_PAGES \
+	32768u /* 2 GiB of text; executables with more stay out of the kernel */
 
 /** Where a block is: chunk << 12 | offset / 64. The first block of chunk 0 is never handed out. */
-#define UNWIND_REF_NONE     0u
-#define UNWIND_REF_NO_TABLE 1u /* in unwind_mapping.directory: it is known that there is no table */
-#define UNWIND_REF_TOO_BIG  1u /* in unwind_directory.pages[]: the page exceeds the limits above */
+#define UNWIND_REF_NONE	       0u
+#define UNWIND_REF_NO_TABLE    1u /* in unwind_mapping.directory: it is known that there is no table */
+#define UNWIND_REF_TOO_BIG     1u /* in unwind_directory.pages[]: the page exceeds the limits above */
 #define UNWIND_REF_OFFSET_BITS 12
 #define UNWIND_REF_OFFSET(ref) (((ref) & ((1u << UNWIND_REF_OFFSET_BITS) - 1)) * UNWIND_BLOCK_ALIGN)
 #define UNWIND_REF_CHUNK(ref)  ((ref) >> UNWIND_REF_OFFSET_BITS)
@@ -69,10 +70,10 @@ enum unwind_reg {
 };
 
 /** Kind and register (DWARF number, below 32) share a byte. */
-#define UNWIND_KIND_BITS 3
+#define UNWIND_KIND_BITS       3
 #define UNWIND_PACK(kind, reg) ((__u8)((kind) | (reg) << UNWIND_KIND_BITS))
-#define UNWIND_KIND(byte) ((byte) & ((1u << UNWIND_KIND_BITS) - 1))
-#define UNWIND_REGNO(byte) ((byte) >> UNWIND_KIND_BITS)
+#define UNWIND_KIND(byte)      ((byte) & ((1u << UNWIND_KIND_BITS) - 1))
+#define UNWIND_REGNO(byte)     ((byte) >> UNWIND_KIND_BITS)
 
 /**
  * UNWIND_CFA_SIGNAL only: the frame was marked as a signal frame but is described by plain offsets from a register
@@ -88,7 +89,7 @@ struct unwind_rule {
 	__u8 flags;
 	__s32 cfa_offset;
 	__s32 bp_offset; /* from the CFA, or from the register */
-	__s32 extra;	 /* UNWIND_CFA_DEREF: added after reading, RA is where the ABI has it; else RA's offset from the CFA */
+	__s32 extra; /* UNWIND_CFA_DEREF: added after reading, RA is where the ABI has it; else RA's offset from the CFA */
 };
 
 /** Head of a page block. */
@@ -129,28 +130,28 @@ struct unwind_table_ref {
 
 /** What is known of a process. */
 struct unwind_process {
-	__u32 table;   /* reference to struct unwind_mapping[], or struct unwind_table_ref[] if tables != 0 */
-	__u32 count;   /* mappings in it, when tables == 0 */
-	__u32 tables;  /* entries of the list */
+	__u32 table; /* reference to struct unwind_mapping[], or struct unwind_table_ref[] if tables != 0 */
+	__u32 count;  /* mappings in it, when tables == 0 */
+	__u32 tables; /* entries of the list */
 	__u32 reserved;
 };
 
 /** Why unwinding ended. Up to UNWIND_END_COMPLETE fine, then truncated, then misses, then failures. */
 enum unwind_end {
 	UNWIND_END_NOT_YET,
-	UNWIND_END_COMPLETE,	/* the outermost frame was reached */
-	UNWIND_END_TRUNC_FRAMES,	/* more frames than the limit */
-	UNWIND_END_TRUNC_STACK,	/* a copy of a stack ends before the stack does; user space only */
-	UNWIND_END_MISS_PROCESS,	/* the process is not known yet */
-	UNWIND_END_MISS_TABLE,	/* the executable has no table yet */
-	UNWIND_END_MISS_PAGE,	/* the page is not loaded */
-	UNWIND_END_FAIL_MAPPING,	/* the pc lies in no executable mapping */
-	UNWIND_END_FAIL_ROW,	/* no unwind information, and no frame pointer that helps */
+	UNWIND_END_COMPLETE,	 /* the outermost frame was reached */
+	UNWIND_END_TRUNC_FRAMES, /* more frames than the limit */
+	UNWIND_END_TRUNC_STACK,	 /* a copy of a stack ends before the stack does; user space only */
+	UNWIND_END_MISS_PROCESS, /* the process is not known yet */
+	UNWIND_END_MISS_TABLE,	 /* the executable has no table yet */
+	UNWIND_END_MISS_PAGE,	 /* the page is not loaded */
+	UNWIND_END_FAIL_MAPPING, /* the pc lies in no executable mapping */
+	UNWIND_END_FAIL_ROW,	 /* no unwind information, and no frame pointer that helps */
 	UNWIND_END_FAIL_EXPRESSION, /* the rule is a DWARF expression */
-	UNWIND_END_FAIL_REGISTER,	/* the rule needs a register whose value is not known */
-	UNWIND_END_FAIL_READ,	/* stack memory could not be read */
-	UNWIND_END_FAIL_PROGRESS,	/* the caller's frame does not lie above */
-	UNWIND_END_FAIL_COMPAT,	/* a 32-bit program */
+	UNWIND_END_FAIL_REGISTER,   /* the rule needs a register whose value is not known */
+	UNWIND_END_FAIL_READ,	    /* stack memory could not be read */
+	UNWIND_END_FAIL_PROGRESS,   /* the caller's frame does not lie above */
+	UNWIND_END_FAIL_COMPAT,	    /* a 32-bit program */
 	UNWIND_END_COUNT,
 };
 

@@ -22,11 +22,11 @@ enum unwind_x86_reg {
 	UNWIND_RA = 16,
 };
 
-#define UNWIND_SP UNWIND_RSP
-#define UNWIND_BP UNWIND_RBP
+#define UNWIND_SP	      UNWIND_RSP
+#define UNWIND_BP	      UNWIND_RBP
 
-#define UNWIND_KNOWN_FRAME (1u << UNWIND_RSP | 1u << UNWIND_RBP)
-#define UNWIND_KNOWN_ALL   0xffffu
+#define UNWIND_KNOWN_FRAME    (1u << UNWIND_RSP | 1u << UNWIND_RBP)
+#define UNWIND_KNOWN_ALL      0xffffu
 
 #define UNWIND_X86_SIGCONTEXT 40 /* offset of uc_mcontext in struct ucontext */
 
@@ -74,15 +74,19 @@ static __always_inline int unwind_is_call(__u64 code)
 
 	if ((code >> 24 & 0xff) == 0xe8) /* call rel32 */
 		return 1;
-	if ((last2 & 0x38ff) == 0x10ff && last2 >> 14 != 1 && last2 >> 14 != 2) /* call reg, call [reg] */
+	if ((last2 & 0x38ff) == 0x10ff && last2 >> 14 != 1 &&
+	    last2 >> 14 != 2) /* call reg, call [reg] */
 		return 1;
-	if ((last3 & 0xf8ff) == 0x50ff || (last3 & 0xffff) == 0x14ff) /* call [reg+d8], call [sib] */
+	if ((last3 & 0xf8ff) == 0x50ff ||
+	    (last3 & 0xffff) == 0x14ff) /* call [reg+d8], call [sib] */
 		return 1;
 	if ((code >> 32 & 0xffff) == 0x54ff) /* call [sib+d8] */
 		return 1;
-	if ((code >> 16 & 0xf8ff) == 0x90ff || (code >> 16 & 0xffff) == 0x15ff) /* call [reg+d32], call [rip+d32] */
+	if ((code >> 16 & 0xf8ff) == 0x90ff ||
+	    (code >> 16 & 0xffff) == 0x15ff) /* call [reg+d32], call [rip+d32] */
 		return 1;
-	return (code >> 8 & 0xffff) == 0x94ff || (code >> 8 & 0xffff) == 0x14ff; /* call [sib+d32] */
+	return (code >> 8 & 0xffff) == 0x94ff ||
+	       (code >> 8 & 0xffff) == 0x14ff; /* call [sib+d32] */
 }
 
 /** Whether @ra can be a return address: executable, and behind a call where the code can be read. */
@@ -219,7 +223,8 @@ static __always_inline enum unwind_end unwind_apply(struct unwind_state *u)
 		return end;
 
 	__u64 cfa = u->scratch[0], ra, bp;
-	__u32 ra_kind = UNWIND_KIND(u->rule.ra), ra_reg = UNWIND_REGNO(u->rule.ra) & (UNWIND_REGS - 1);
+	__u32 ra_kind = UNWIND_KIND(u->rule.ra),
+	      ra_reg = UNWIND_REGNO(u->rule.ra) & (UNWIND_REGS - 1);
 	__s32 ra_offset = kind == UNWIND_CFA_DEREF ? -8 : u->rule.extra;
 
 	if (ra_kind == UNWIND_REG_REGISTER) {

@@ -16,6 +16,7 @@ struct command {
 
 static const struct command commands[] = {
 	{"doctor", cmd_doctor, "say what this machine allows and what mends it"},
+	{"inspect", cmd_inspect, "show what Hearth reads in a binary"},
 	{"version", cmd_version, "print the version"},
 };
 

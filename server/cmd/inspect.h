@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts of `hearth inspect`, one file each.
+ *
+ * Thread rule: main thread.
+ */
+#ifndef HEARTH_SERVER_CMD_INSPECT_H
+#define HEARTH_SERVER_CMD_INSPECT_H
+
+/**
+ * `--unwind`: print the unwind table of @path on stdout, a row a line: `ADDRESS CFA RBP RA`.
+ *
+ * Returns the exit status.
+ */
+int inspect_unwind(const char *path);
+
+#endif
