@@ -4,18 +4,13 @@
  * executables of this machine. HEARTH_ORACLE_FILES (a space-separated list) replaces them; HEARTH_ORACLE_VERBOSE
  * prints a line a file.
  */
-#include <cmocka.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "base/clock.h"
 #include "symbolizer/unwind_rule.h"
 #include "symbolizer/unwind_table.h"
-#include "tests/unit/unwind_oracle.h"
+#include "unit/check.h"
+#include "unit/unwind_oracle.h"
 
 #define RANDOM_PCS 1000
 
@@ -30,16 +25,6 @@ struct counts {
 	uint64_t files, rows, compared, different;
 	uint64_t build_ns;
 };
-
-static uint64_t random_state = 88172645463325252ull;
-
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
 
 static void compare_at(struct oracle *o, const struct unwind_file *f, uint64_t pc, const char *path,
 		       struct counts *c)
@@ -78,7 +63,7 @@ static void compare_file(const char *path, struct counts *c)
 	}
 
 	const struct unwind_file_header *h = unwind_file_header(f);
-	uint64_t different = c->different, start = 0, next = 0;
+	uint64_t different = c->different, start = 0, next = 0, random = 1;
 
 	for (uint32_t i = 0; i < h->row_count; i++) {
 		unwind_file_row(f, i, &start);
@@ -89,7 +74,8 @@ static void compare_file(const char *path, struct counts *c)
 	for (int i = 0; i < RANDOM_PCS; i++)
 		compare_at(&o, f,
 			   ((uint64_t)h->first_page << UNWIND_PAGE_SHIFT) +
-				   random_next() % ((uint64_t)h->page_count << UNWIND_PAGE_SHIFT),
+				   next_random(&random) %
+					   ((uint64_t)h->page_count << UNWIND_PAGE_SHIFT),
 			   path, c);
 	if (getenv("HEARTH_ORACLE_VERBOSE"))
 		print_message(
