@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side sends to user space: the only contract between the two.
+ *
+ * Records travel through ring buffers (one per CPU, shared when there are more CPUs than rings). Each starts with
+ * struct record_header. A stack is sent once an epoch as a RECORD_STACK; every sample is a small RECORD_SAMPLE
+ * that names its stack by id:
+ *
+ *	RECORD_STACK   header | id, counts, verdicts | kernel frames, leaf first | user frames, leaf first
+ *	RECORD_SAMPLE  header | time, id of the stack, process, thread, cgroup, comms
+ *
+ * Promises of the kernel side:
+ *  - An id is used in a sample only after the stack with that id was submitted in the same epoch.
+ *  - Ids are 64-bit hashes of the content, seeded with the epoch, the process and its start time: the same id
+ *    means the same addresses in the same process.
+ *  - What could not be sent is counted in struct sampler_counters, once per sample.
+ *
+ * Both sides are built from one source tree, so there is no version; sizes are asserted below.
+ */
+#ifndef HEARTH_BPF_SAMPLE_H
+#define HEARTH_BPF_SAMPLE_H
+
+#include <linux/types.h>
+
+/* Most frames of one stack. bpf_get_stack() gives at most kernel.perf_event_max_stack (127 unless changed). */
+#define SAMPLE_KERNEL_FRAMES_MAX 127
+#define SAMPLE_USER_FRAMES_MAX	 127
+#define SAMPLE_FRAMES_MAX	 (SAMPLE_KERNEL_FRAMES_MAX + SAMPLE_USER_FRAMES_MAX)
+
+#define SAMPLE_COMM_BYTES	 16 /* TASK_COMM_LEN, terminating NUL included */
+
+/*
+ * Set in a user frame that is the exact place of execution: the leaf of a thread that was interrupted, or a frame
+ * interrupted by a signal. All others are return addresses, looked up one byte earlier. No user address has it.
+ * Of the kernel frames the first is exact, all others are return addresses; none carries the bit.
+ */
+#define SAMPLE_FRAME_EXACT (1ull << 63)
+
+enum record_type {
+	RECORD_STACK = 1,
+	RECORD_SAMPLE = 2,
+};
+
+struct record_header {
+	__u32 type;  /* enum record_type */
+	__u32 bytes; /* of the whole record, header included */
+};
+
+/* How collecting one part of a stack ended. */
+enum unwind_verdict {
+	UNWIND_COMPLETE, /* reached the outermost frame, as far as the method can know */
+	UNWIND_TRUNCATED,
+	UNWIND_FAILED, /* the frames so far are right */
+};
+
+/* Why it ended early. */
+enum unwind_reason {
+	UNWIND_REASON_NONE,
+	UNWIND_REASON_FRAME_LIMIT, /* more frames than the record holds */
+	UNWIND_REASON_HELPER,	   /* bpf_get_stack() refused */
+	UNWIND_REASON_COUNT,
+};
+
+/* Followed by the frames: kernel_count, then user_count words. */
+struct stack_record {
+	struct record_header header;
+	__u64 id;
+	__u32 epoch;
+	__u16 kernel_count;  /* kernel frames, first */
+	__u16 user_count;    /* user frames, behind them */
+	__u8 kernel_verdict; /* enum unwind_verdict */
+	__u8 kernel_reason;  /* enum unwind_reason */
+	__u8 user_verdict;
+	__u8 user_reason;
+	__u32 reserved;
+};
+
+/* sample_record.flags */
+#define SAMPLE_IN_KERNEL (1u << 0) /* the CPU ran kernel code */
+
+struct sample_record {
+	struct record_header header;
+	__u64 time_ns;		 /* CLOCK_MONOTONIC */
+	__u64 stack_id;		 /* stack_record.id of the same epoch */
+	__u64 start_boottime_ns; /* when the process started, CLOCK_BOOTTIME: names it together with tgid */
+	__u64 cgroup_id;	 /* of the version 2 hierarchy; 1 or 0 where that is not in use */
+	__u32 tgid;
+	__u32 tid;
+	__u32 epoch;
+	__u32 cpu;
+	__u16 weight; /* sampling periods this sample stands for */
+	__u16 flags;
+	__u32 reserved;
+	char thread_comm[SAMPLE_COMM_BYTES];
+	char process_comm[SAMPLE_COMM_BYTES]; /* of the thread group's leader */
+};
+
+/* Counters of one CPU since load; they only grow. */
+struct sampler_counters {
+	__u64 samples_user;   /* sent, the CPU ran user code */
+	__u64 samples_kernel; /* sent, the CPU ran kernel code */
+	__u64 lost_ring_full; /* samples not sent because a ring had no room for them or their stack */
+	__u64 lost_internal; /* samples not sent because a map look-up failed; always 0 on a sound kernel */
+	__u64 stacks_sent;
+	__u64 stacks_known; /* samples whose stack had been sent in this epoch already */
+};
+
+_Static_assert(sizeof(struct record_header) == 8, "header is two words");
+_Static_assert(sizeof(struct stack_record) == 32, "no hidden padding");
+_Static_assert(sizeof(struct sample_record) == 96, "no hidden padding");
+_Static_assert(sizeof(struct stack_record) % 8 == 0, "frames are aligned");
+_Static_assert(sizeof(struct stack_record) + SAMPLE_FRAMES_MAX * 8 <= 32 << 10,
+	       "a per-CPU map value holds at most 32 KiB");
+_Static_assert(SAMPLE_KERNEL_FRAMES_MAX <= 0xffff && SAMPLE_USER_FRAMES_MAX <= 0xffff,
+	       "counts are 16 bits wide");
+
+#endif
