@@ -280,17 +280,26 @@ static int open_file(struct binary_cache *c, const struct mapping_place *place,
 /* Remember a binary under its file, and under its build id, if these are new. Returns the one to use. */
 static struct binary *remember(struct binary_cache *c, struct binary *binary)
 {
+	struct binary *use = binary;
 	struct file_key key;
 
 	set_build_id_key(&key, binary_build_id(binary));
-	const struct entry *same = find(c, &key);
-	struct binary *use = same && !same->retry_ns ? same->binary : binary;
-
-	if (!same && !add(c, &key, binary, 0) && c->symbolizer)
+	struct entry *same = find(c, &key);
+	if (same && !same->retry_ns) {
+		use = same->binary;
+	} else if (same) {
+		binary_unref(same->binary); /* the stand-in for when it could not be opened */
+		same->binary = binary_ref(binary);
+		same->retry_ns = 0;
+	} else {
+		(void)add(c, &key, binary, 0); /* without it the file is opened once more */
+	}
+	if (use == binary && c->symbolizer)
 		(void)symbolizer_want(c->symbolizer,
 				      binary); /* it asks again when it is looked up */
+
 	if (!set_file_key(&key, binary_fd(binary)) && !find(c, &key))
-		(void)add(c, &key, use, 0); /* without it the file is opened once more */
+		(void)add(c, &key, use, 0); /* as above */
 	return use;
 }
 
@@ -301,7 +310,8 @@ static struct binary *special_binary(const struct binary_cache *c, const struct 
 {
 	if (!strcmp(file->path, "[vdso]"))
 		return c->vdso;
-	if (file->path[0] == '[' || file->path[0] == '\0' || !strcmp(file->path, "//anon"))
+	if (file->path[0] != '/' ||
+	    file->path[1] == '/') /* [heap], anon_inode:..., //anon, //toolong */
 		return c->anon;
 	return NULL;
 }

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The BPF side as user space sees it: loads the program, attaches it to CPUs, reads its rings and counters.
+ *
+ * Invariants: a link owns the perf event it is attached to; closing the object leaves nothing behind in the
+ * kernel.
+ * Thread rule: one at a time.
+ */
+#ifndef HEARTH_PROFILER_BPF_SIDE_H
+#define HEARTH_PROFILER_BPF_SIDE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/sample.h"
+#include "profiler/privileges.h"
+
+struct bpf_side;
+
+struct bpf_side_options {
+	uint32_t frequency_hz;
+	uint32_t online_cpus;  /* rings to make, at most BPF_SIDE_RINGS_MAX */
+	uint64_t memory_bytes; /* most memory of all maps */
+	uint64_t drain_ns;     /* how often the rings are drained at least */
+};
+
+#define BPF_SIDE_RINGS_MAX 64u
+
+/** Called with each record, borrowed until it returns; sizes in the header are those of the record. */
+typedef void (*bpf_side_record_fn)(const struct record_header *record, size_t size, void *arg);
+
+/**
+ * Open and load the program.
+ *
+ * @ret: on success owned by the caller, free with bpf_side_close()
+ *
+ * Returns 0; -EPERM, -EACCES; -ENOTSUP without BTF; -ENOSPC if the rings do not fit into @memory_bytes; -ENOMEM;
+ * other -errno.
+ */
+int bpf_side_open(const struct bpf_side_options *options, struct bpf_side **ret);
+
+/** Detach and free everything; NULL allowed. */
+void bpf_side_close(struct bpf_side *side);
+
+/**
+ * Start sampling a CPU. One that is sampled already stays so.
+ *
+ * @ret_step: what failed, for privileges_explain(); NULL allowed
+ *
+ * Returns 0; -ENODEV if the CPU is offline; -errno.
+ */
+int bpf_side_attach(struct bpf_side *side, int cpu, enum privilege_step *ret_step);
+
+/** Stop sampling a CPU; one that is not sampled is left alone. */
+void bpf_side_detach(struct bpf_side *side, int cpu);
+
+/** Becomes readable when a ring fills up; borrowed. */
+int bpf_side_fd(const struct bpf_side *side);
+
+/** Hand all records to @fn. Returns 0; -errno. */
+int bpf_side_drain(struct bpf_side *side, bpf_side_record_fn fn, void *arg);
+
+/** Start another epoch: all stacks are sent again. Returns its number. */
+uint32_t bpf_side_next_epoch(struct bpf_side *side);
+
+/** Sum of the counters of all CPUs. Returns 0; -errno. */
+int bpf_side_counters(struct bpf_side *side, struct sampler_counters *ret);
+
+/** Memory of all maps in bytes, as the kernel accounts it. */
+uint64_t bpf_side_map_bytes(const struct bpf_side *side);
+
+/** Run time and count of the program; they stand still unless kernel.bpf_stats_enabled is 1. */
+void bpf_side_run_stats(const struct bpf_side *side, uint64_t *ret_ns, uint64_t *ret_count);
+
+#endif

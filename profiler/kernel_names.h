@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names of kernel code, as of now: kallsyms, read again when code came or went.
+ *
+ * Thread rule: loop thread only.
+ */
+#ifndef HEARTH_PROFILER_KERNEL_NAMES_H
+#define HEARTH_PROFILER_KERNEL_NAMES_H
+
+#include <stdint.h>
+
+#include "symbolizer/binary.h"
+
+struct kernel_names;
+
+/** What is known of a kernel address. */
+struct kernel_name {
+	const char *function; /* NULL = unknown; borrowed until the next call */
+	struct binary
+		*binary; /* "[kernel.kallsyms]" or "[module]"; borrowed, valid until destroy */
+};
+
+/**
+ * Read the kernel's symbols; without the right to see them all stay nameless.
+ *
+ * @ret: on success owned by the caller, free with kernel_names_destroy()
+ *
+ * Returns 0; -ENOMEM.
+ */
+int kernel_names_create(struct kernel_names **ret);
+
+/** Free; NULL allowed. */
+void kernel_names_destroy(struct kernel_names *k);
+
+/** Say that kernel code came or went. */
+void kernel_names_mark_stale(struct kernel_names *k);
+
+/** Find what an address belongs to; reads the symbols again, now and then, if they are stale or lack it. */
+void kernel_names_find(struct kernel_names *k, uint64_t addr, uint64_t now_ns,
+		       struct kernel_name *ret);
+
+#endif
