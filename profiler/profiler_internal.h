@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of struct profiler: what its life cycle (profiler.c) and its loop (loop.c) share.
+ *
+ * Thread rule: everything is the loop thread's from profiler_start() to profiler_stop(), except what `lock` guards
+ * and the two wake-up fields.
+ */
+#ifndef HEARTH_PROFILER_PROFILER_INTERNAL_H
+#define HEARTH_PROFILER_PROFILER_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "profiler/bpf_side.h"
+#include "profiler/event_queue.h"
+#include "profiler/online_cpus.h"
+#include "profiler/perf_ring.h"
+#include "profiler/profiler.h"
+#include "profiler/resolver.h"
+#include "profiler/stack_table.h"
+
+struct profiler {
+	struct profiler_options options; /* defaults filled in; pids and symbolizer borrowed */
+	uint64_t period_ns;
+
+	struct bpf_side *bpf;
+	struct perf_ring *sideband[CPUS_MAX]; /* by CPU; NULL = none */
+	cpu_set_t sampled;		      /* CPUs that are sampled */
+	cpu_set_t online;		      /* as last read */
+	uint64_t cpus_checked_ns;
+
+	struct binary_cache *binaries;
+	struct process_table *processes;
+	struct kernel_names *kernel_names;
+	struct event_queue queue;
+	struct stack_table stacks[2]; /* of the epoch and the one before, by epoch & 1 */
+	struct window_builder builder;
+	struct resolver resolver;
+	uint64_t window_end_ns;	      /* of the open window, monotonic */
+	uint64_t applied_ns;	      /* events and samples up to here are in */
+	uint64_t ring_lost_at_open;   /* counters of the BPF side when the window was opened */
+	struct profiler_stats totals; /* running counters */
+
+	pthread_t thread;
+	bool is_running; /* the thread was started and not joined */
+	int wake_fd;	 /* eventfd: a snapshot is wanted, or the end */
+	int epoll_fd;
+	atomic_bool stopping;
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t served;
+	struct profiler_stats published;
+	uint64_t snapshots_wanted; /* tickets drawn */
+	uint64_t snapshots_served; /* tickets up to here are answered by `snapshot` */
+	uint64_t snapshot_waiters;
+	struct window *snapshot; /* one reference; NULL if making it failed */
+	bool loop_ended;
+};
+
+/** The loop: runs until `stopping`; closes the last window. @arg: struct profiler. */
+void *profiler_loop(void *arg);
+
+/**
+ * Sample and follow every online CPU that is not yet, let go of those that went offline.
+ *
+ * @ret_step: what failed, for privileges_explain()
+ *
+ * Returns 0 if at least one CPU is sampled; -errno.
+ */
+int profiler_follow_cpus(struct profiler *p, bool sample, enum privilege_step *ret_step);
+
+/** Open the first window. */
+void profiler_open_window(struct profiler *p, uint64_t start_ns);
+
+/** Copy the running counters, with sizes filled in, to where profiler_stats() reads them. */
+void profiler_publish(struct profiler *p);
+
+/** Whether process events that wait replace the address space of @tgid; for struct process_table_options. */
+bool profiler_replacement_waits(void *arg, uint32_t tgid);
+
+#endif
