@@ -387,7 +387,8 @@ static void end_loop(struct profiler *p)
 	uint64_t end_ns = clock_now_ns();
 	sleep_ns(SETTLE_NS);
 	run_round(p, UINT64_MAX);
-	if (p->window_end_ns > end_ns)
+	close_windows_before(p, end_ns);
+	if (end_ns > p->builder.start_ns)
 		close_window(p, end_ns);
 	profiler_publish(p);
 
