@@ -1,2 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-document.title = "Hearth";
+//
+// Starts the page: with the profile inside of an exported file, or with a server.
+import { App } from "./app";
+import { parseProfile, type Profile, type ProfileJson } from "./profile";
+import { startTheme } from "./theme";
+
+/** The profile of an exported file; null when this is the served page. */
+function embeddedProfile(): Profile | null {
+  const text = document.getElementById("profile")?.textContent;
+  return text ? parseProfile(JSON.parse(text) as ProfileJson) : null;
+}
+
+startTheme();
+const root = document.getElementById("app")!;
+try {
+  new App(root, embeddedProfile()).start();
+} catch (e) {
+  root.textContent = `The page cannot start: ${(e as Error).message}`;
+  throw e;
+}

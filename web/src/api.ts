@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Requests to the server, and what went wrong with them in words that say what to do.
+import { parseProfile, type Profile, type ProfileJson } from "./profile";
+
+/** Why a request failed; the message is for people. */
+export class ApiError extends Error {
+  constructor(message: string, readonly advice: string, readonly status: number) {
+    super(message);
+  }
+}
+
+export interface Range {
+  from: string;
+  to: string;
+}
+
+export interface Series {
+  value: string;
+  /** CPU cores in use at each step. */
+  cores: number[];
+}
+
+export interface TimeSeries {
+  from: number;
+  to: number;
+  step: number;
+  by: string;
+  series: Series[];
+}
+
+function link(path: string, parameters: Record<string, string>): string {
+  const p = new URLSearchParams();
+  for (const [key, value] of Object.entries(parameters)) if (value !== "") p.set(key, value);
+  const text = p.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+async function get(url: string, signal?: AbortSignal): Promise<unknown> {
+  let response: Response;
+  try {
+    response = await fetch(url, { signal, headers: { accept: "application/json" } });
+  } catch (e) {
+    if ((e as Error).name === "AbortError") throw e;
+    throw new ApiError(
+      "The server does not answer.",
+      "Check that hearth still runs: systemctl status hearth, or start it with hearth serve. The page tries again by itself.", 0,
+    );
+  }
+  if (!response.ok) throw await failure(response);
+  try {
+    return await response.json();
+  } catch (e) {
+    if ((e as Error).name === "AbortError") throw e;
+    throw new ApiError("The server's answer broke off or is no JSON.", "Try again; if it stays so, look at the server's log.", 0);
+  }
+}
+
+async function failure(response: Response): Promise<ApiError> {
+  let text = "";
+  try {
+    text = ((await response.json()) as { error?: string }).error ?? "";
+  } catch {
+    text = "";
+  }
+  const advice: Record<number, string> = {
+    400: "Change the selector or the time range above.",
+    401: "Log in with a user of the server's web configuration.",
+    404: "This server does not offer it. It may be older than this page: reload.",
+    413: "Ask for less: a shorter range or a narrower selector.",
+    429: "The server is busy with other requests. It is tried again in a moment.",
+    503: "The server cannot answer right now. It is tried again in a moment.",
+  };
+  return new ApiError(text || `The server answered ${response.status}.`, advice[response.status] ?? "Try again; the server's log says more.", response.status);
+}
+
+/** The merged profile of a selector and range. @param path subtree to open, as the server names it */
+export async function fetchProfile(query: string, r: Range, signal?: AbortSignal, path = ""): Promise<Profile> {
+  const json = await get(link("/api/v1/query", { query, from: r.from, to: r.to, format: "flamegraph", path }), signal);
+  return parseProfile(json as ProfileJson);
+}
+
+/** The address of a download. */
+export function downloadLink(query: string, r: Range, format: string): string {
+  return link("/api/v1/query", { query, from: r.from, to: r.to, format });
+}
+
+const strings = (x: unknown): string[] => (Array.isArray(x) ? x.filter((v): v is string => typeof v === "string") : []);
+
+/** A list that the server gives as an array or as {"key": array}. */
+function listIn(json: unknown, ...keys: string[]): string[] {
+  if (Array.isArray(json)) return strings(json);
+  for (const k of keys) {
+    const v = (json as Record<string, unknown>)?.[k];
+    if (Array.isArray(v)) return strings(v);
+  }
+  return [];
+}
+
+export async function fetchLabels(r: Range, signal?: AbortSignal): Promise<string[]> {
+  return listIn(await get(link("/api/v1/labels", { from: r.from, to: r.to }), signal), "labels", "names", "data");
+}
+
+export async function fetchLabelValues(name: string, r: Range, signal?: AbortSignal): Promise<string[]> {
+  const path = `/api/v1/label/${encodeURIComponent(name)}/values`;
+  return listIn(await get(link(path, { from: r.from, to: r.to }), signal), "values", "data");
+}
+
+export async function fetchTimeSeries(
+  query: string, r: Range, step: number, by: string, signal?: AbortSignal,
+): Promise<TimeSeries> {
+  const json = await get(
+    link("/api/v1/timeseries", { query, from: r.from, to: r.to, step: String(step), by }), signal,
+  );
+  return json as TimeSeries;
+}
+
+/** Any other JSON of the API. */
+export async function fetchJson<T>(path: string, parameters: Record<string, string>, signal?: AbortSignal): Promise<T> {
+  return (await get(link(path, parameters), signal)) as T;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every view of the page gets to draw from, and what it may ask for.
+import type { Theme } from "./colour";
+import type { Profile } from "./profile";
+import type { Matches, Pattern } from "./search";
+import type { Tree } from "./tree";
+import type { State } from "./url";
+
+/** The picture's data, after everything the state asks for was done to the profile. */
+export interface Picture {
+  state: State;
+  theme: Theme;
+  profile: Profile;
+  /** The profile after drop, keep and hide. */
+  stacks: Tree;
+  pattern: Pattern | null;
+}
+
+/** What a view asks of the page. */
+export interface PageHost {
+  change: (patch: Partial<State>, replace?: boolean) => void;
+  /** Show the card of a node; null = none. */
+  hover: (tree: Tree, node: number, zoom: number, x: number, y: number) => void;
+  /** Open the menu of a node. */
+  menu: (tree: Tree, node: number, x: number, y: number) => void;
+  /** Open a folded subtree. Returns whether the page could. */
+  open: (tree: Tree, node: number) => boolean;
+  /** Tell how the search went, for the toolbar. */
+  found: (m: Matches | null, all: number) => void;
+  /** Say something for a moment. */
+  say: (text: string) => void;
+}
+
+/** A view: one of the tabs. */
+export interface PageView {
+  readonly element: HTMLElement;
+  /** Whether the view draws from the profile; false = it loads what it needs itself. */
+  readonly needsProfile: boolean;
+  update(p: Picture): void;
+  /** Go to the next or previous match. */
+  next?(direction: 1 | -1): void;
+  /** Take the keyboard. */
+  focus?(): void;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The flame graph JSON of /api/v1/query: checked and turned into a tree.
+import { treeFromColumns, type Tree } from "./tree";
+
+/** The JSON as it comes. */
+export interface ProfileJson {
+  version: number;
+  from: number;
+  to: number;
+  query: string;
+  period_ns: number;
+  total: number;
+  strings: string[];
+  nodes: {
+    parent: number[]; name: number[]; kind: number[]; binary: number[]; file: number[]; line: number[];
+    self: number[]; total: number[];
+  };
+  elided?: { nodes: number; samples: number };
+  lost?: Record<string, number>;
+  verdicts?: Record<string, number>;
+}
+
+export interface Profile {
+  tree: Tree;
+  /** Range covered, Unix seconds. */
+  from: number;
+  to: number;
+  query: string;
+  /** CPU time a sample stands for. */
+  periodNs: number;
+  elided: { nodes: number; samples: number };
+  /** Samples lost per reason. */
+  lost: Record<string, number>;
+  /** Samples per verdict on their stack: complete, truncated, failed. */
+  verdicts: Record<string, number>;
+}
+
+/** CPU seconds that samples stand for. */
+export function cpuSeconds(p: Profile, samples: number): number {
+  return (samples * p.periodNs) / 1e9;
+}
+
+/** Cores kept busy by that many samples. */
+export function cores(p: Profile, samples: number): number {
+  const seconds = p.to - p.from;
+  return seconds > 0 ? cpuSeconds(p, samples) / seconds : 0;
+}
+
+/**
+ * Half the width of the 95 % interval of a share, from the number of samples it was estimated from (normal
+ * approximation with the Agresti-Coull adjustment, so that a share of 0 or 1 has an interval as well).
+ */
+export function shareError(samples: number, total: number): number {
+  if (total <= 0) return 0;
+  const z = 1.96;
+  const n = total + z * z;
+  const p = Math.min(1, (samples + (z * z) / 2) / n);
+  return z * Math.sqrt((p * (1 - p)) / n);
+}
+
+/** Check the JSON and make the profile. Throws an Error whose message can be shown. */
+export function parseProfile(json: ProfileJson): Profile {
+  if (!json || typeof json !== "object" || !json.nodes || !Array.isArray(json.strings))
+    throw new Error("The answer is no flame graph.");
+  if (json.version !== 1)
+    throw new Error(`The flame graph has version ${json.version}, this page reads version 1. Reload the page.`);
+  const n = json.nodes;
+  const count = n.parent.length;
+  for (const column of [n.name, n.kind, n.binary, n.file, n.line, n.self, n.total])
+    if (!Array.isArray(column) || column.length !== count) throw new Error("The flame graph's columns differ in length.");
+  if (count === 0) throw new Error("The flame graph has no root.");
+  const parent = Int32Array.from(n.parent);
+  const name = Uint32Array.from(n.name);
+  const binary = Uint32Array.from(n.binary);
+  const file = Uint32Array.from(n.file);
+  for (let i = 0; i < count; i++) {
+    if (i === 0 ? parent[i] !== -1 : parent[i] < 0 || parent[i] >= i)
+      throw new Error(`Frame ${i} of the flame graph has no parent before it.`);
+    if (Math.max(name[i], binary[i], file[i]) >= json.strings.length)
+      throw new Error(`Frame ${i} of the flame graph has a name that is not there.`);
+  }
+  return {
+    tree: treeFromColumns({
+      strings: json.strings, parent, name, binary, file,
+      kind: Uint8Array.from(n.kind), line: Uint32Array.from(n.line),
+      self: Float64Array.from(n.self), total: Float64Array.from(n.total),
+    }),
+    from: json.from, to: json.to, query: json.query ?? "", periodNs: json.period_ns,
+    elided: json.elided ?? { nodes: 0, samples: 0 }, lost: json.lost ?? {}, verdicts: json.verdicts ?? {},
+  };
+}

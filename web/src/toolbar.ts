@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The bar above the picture: search with its matched share, and how the picture is drawn.
+import { fill, h, icon, iconButton, icons } from "./dom";
+import { formatCount, formatShare } from "./format";
+import { menuButton, separator, type MenuEntry } from "./menu";
+import { cleanName } from "./names";
+import type { Matches } from "./search";
+import { hidePresets } from "./transform";
+import { pathTo, type Tree } from "./tree";
+import type { State } from "./url";
+import { nodeLabel } from "./hovercard";
+import { kindColour, type ColourBy, type Theme } from "./colour";
+import { Kind, kindNames } from "./tree";
+
+export interface ToolbarEvents {
+  change: (patch: Partial<State>, replace?: boolean) => void;
+  next: (direction: 1 | -1) => void;
+  zoom: (node: number) => void;
+}
+
+const colours: [ColourBy, string][] = [["kind", "Kind"], ["binary", "Binary"], ["package", "Package"]];
+
+export class Toolbar {
+  readonly element: HTMLElement;
+  readonly search: HTMLInputElement;
+  private readonly result = h("output.search-result", { "aria-live": "polite" });
+  private readonly searchBox: HTMLElement;
+  private readonly shape = h("div.segmented", { role: "group", "aria-label": "Direction" });
+  private readonly hideButton: HTMLButtonElement;
+  private readonly hideCount = h("span.badge", { hidden: true });
+  private readonly colourButton: HTMLButtonElement;
+  private readonly colourText = h("span");
+  private readonly crumbs = h("nav.crumbs", { "aria-label": "Path to the zoomed frame", hidden: true });
+  private readonly filters = h("div.filters", { hidden: true });
+  private readonly tools: HTMLElement;
+  private state: State | null = null;
+  private typing = 0;
+
+  constructor(private readonly events: ToolbarEvents) {
+    this.search = h("input.search-input", {
+      type: "search", placeholder: "Search functions (regex)", "aria-label": "Search functions by regular expression",
+      spellcheck: "false", autocomplete: "off", autocapitalize: "off",
+      oninput: () => {
+        clearTimeout(this.typing);
+        this.typing = window.setTimeout(() => events.change({ search: this.search.value }, true), 60);
+      },
+      onkeydown: (e) => this.searchKey(e as KeyboardEvent),
+    });
+    this.searchBox = h("div.search", null, icon(icons.search), this.search, this.result,
+      iconButton(icons.up, "Previous match (N)", () => events.next(-1)), iconButton(icons.down, "Next match (n)", () => events.next(1)));
+    this.hideButton = menuButton("Hide frames", () => this.hideMenu(), "Hide", this.hideCount, icon(icons.down));
+    this.colourButton = menuButton("Colours", () => colours.map(([id, label]) => ({
+      label: `By ${label.toLowerCase()}`, checked: this.state?.colour === id, run: () => events.change({ colour: id }),
+    })), this.colourText, icon(icons.down));
+    this.tools = h("div.tools", null, this.shape, this.colourButton, this.hideButton);
+    this.element = h("div.toolbar", null, h("div.toolbar-row", null, this.searchBox, this.tools), this.filters, this.crumbs);
+  }
+
+  update(s: State, withShape: boolean): void {
+    this.state = s;
+    if (document.activeElement !== this.search) this.search.value = s.search;
+    this.tools.hidden = !withShape;
+    const button = (label: string, title: string, on: boolean, patch: Partial<State>) => h("button", {
+      type: "button", title, "aria-pressed": String(on), onclick: () => this.events.change(patch),
+    }, label);
+    const focused = this.shape.contains(document.activeElement) ? [...this.shape.children].indexOf(document.activeElement!) : -1;
+    fill(this.shape,
+      button("Icicle", "Root at the top (f)", !s.inverted && !s.upward, { inverted: false, upward: false, zoom: s.inverted ? "" : s.zoom }),
+      button("Flame", "Root at the bottom (f)", !s.inverted && s.upward, { inverted: false, upward: true, zoom: s.inverted ? "" : s.zoom }),
+      button("Inverted", "Leaves first (i)", s.inverted, { inverted: true, upward: false, zoom: "" }));
+    if (focused >= 0) (this.shape.children[focused] as HTMLElement).focus();
+    this.colourText.textContent = colours.find(([id]) => id === s.colour)![1];
+    const hidden = s.hide.length + (s.hideFrames ? 1 : 0);
+    this.hideCount.hidden = hidden === 0;
+    this.hideCount.textContent = String(hidden);
+    this.showFilters(s);
+  }
+
+  /** Show what a search found; `problem` when its expression does not parse. */
+  found(m: Matches | null, all: number, problem: string): void {
+    this.searchBox.classList.toggle("wrong", problem !== "");
+    this.search.setAttribute("aria-invalid", String(problem !== ""));
+    this.searchBox.classList.toggle("filled", m !== null);
+    if (problem) this.result.textContent = problem;
+    else if (!m) this.result.textContent = "";
+    else this.result.textContent = m.count === 0 ? "no match" : `${formatShare(all ? m.samples / all : 0)} · ${formatCount(m.count)} frame${m.count === 1 ? "" : "s"}`;
+  }
+
+  /** Show the path to the zoomed frame. */
+  path(t: Tree, zoom: number): void {
+    this.crumbs.hidden = zoom === 0;
+    if (zoom === 0) return;
+    const path = pathTo(t, zoom);
+    const shown = path.length > 7 ? [path[0], ...path.slice(-5)] : path;
+    const parts: (Node | string)[] = [];
+    shown.forEach((node, i) => {
+      if (i > 0) parts.push(h("span.crumb-gap", { "aria-hidden": "true" }, i === 1 && shown.length < path.length ? "› … ›" : "›"));
+      const last = node === zoom;
+      parts.push(h("button.crumb", {
+        type: "button", dir: "auto", title: cleanName(nodeLabel(t, node)), "aria-current": last ? "true" : null, onclick: () => this.events.zoom(node),
+      }, cleanName(nodeLabel(t, node))));
+    });
+    const reset = iconButton(icons.close, "Show all (Esc)", () => this.events.zoom(0));
+    fill(this.crumbs, ...parts, reset);
+  }
+
+  private showFilters(s: State): void {
+    const chip = (text: string, patch: Partial<State>) => h("span.chip", null, h("span", { dir: "auto" }, text), iconButton(icons.close, `Remove: ${text}`, () => this.events.change(patch)));
+    const chips = [
+      s.keep ? chip(`Only stacks with ${s.keep}`, { keep: "" }) : null,
+      s.drop ? chip(`Without stacks with ${s.drop}`, { drop: "" }) : null,
+      s.hideFrames ? chip(`Hidden: ${s.hideFrames}`, { hideFrames: "" }) : null,
+      ...s.hide.map((id) => chip(`Hidden: ${hidePresets.find((p) => p.id === id)?.label ?? id}`, { hide: s.hide.filter((x) => x !== id) })),
+    ].filter((c) => c !== null);
+    this.filters.hidden = chips.length === 0;
+    fill(this.filters, ...chips);
+  }
+
+  private hideMenu(): MenuEntry[] {
+    const s = this.state!;
+    return [
+      ...hidePresets.map((p) => ({
+        label: p.label, checked: s.hide.includes(p.id),
+        run: () => this.events.change({ hide: s.hide.includes(p.id) ? s.hide.filter((x) => x !== p.id) : [...s.hide, p.id], zoom: "" }),
+      })),
+      separator,
+      { label: "Keep only stacks that match the search", disabled: !s.search, run: () => this.events.change({ keep: s.search, search: "", zoom: "" }) },
+      { label: "Remove stacks that match the search", disabled: !s.search, run: () => this.events.change({ drop: s.search, search: "", zoom: "" }) },
+      { label: "Hide frames that match the search", disabled: !s.search, run: () => this.events.change({ hideFrames: s.search, search: "", zoom: "" }) },
+    ];
+  }
+
+  private searchKey(e: KeyboardEvent): void {
+    if (e.key === "Enter") this.events.next(e.shiftKey ? -1 : 1);
+    else if (e.key === "Escape") {
+      if (this.search.value) {
+        this.search.value = "";
+        this.events.change({ search: "" }, true);
+      } else this.search.blur();
+    } else return;
+    e.preventDefault();
+    e.stopPropagation();
+  }
+}
+
+/** The legend of colours by kind: only the kinds that the tree has. */
+export function kindLegend(t: Tree, theme: Theme): HTMLElement[] {
+  const present = new Uint8Array(9);
+  for (let i = 1; i < t.count; i++) present[t.kind[i]] = 1;
+  const kinds = [Kind.native, Kind.inlined, Kind.kernel, Kind.jit, Kind.interpreter, Kind.marker, Kind.elided].filter((k) => present[k]);
+  return kinds.map((k) => {
+    const swatch = h("span.swatch");
+    swatch.style.background = kindColour(k, theme);
+    return h("span.legend-item", null, swatch, kindNames[k]);
+  });
+}
