@@ -156,11 +156,11 @@ endef
 .PHONY: deps-build deps-test
 deps-build:
 	$(call install_packages,$(DEPS_BUILD) $(node_package))
-	$(Q)$(MAKE) --no-print-directory web/node_modules/.installed
+	$(Q)$(MAKE) -s --no-print-directory web/node_modules/.installed
 
 deps-test: deps-build
 	$(call install_packages,$(DEPS_TEST))
-	$(Q)$(MAKE) --no-print-directory tests/node_modules/.installed
+	$(Q)$(MAKE) -s --no-print-directory tests/node_modules/.installed
 
 tests/node_modules/.installed: tests/package.json tests/package-lock.json
 	$(call say,NPM,tests)cd tests && npm ci --no-audit --no-fund --silent && touch node_modules/.installed

@@ -20,8 +20,7 @@ struct unit {
 	uint64_t factor;
 };
 
-/* Reads digits from *text on and moves it behind them. */
-static int take_digits(const char **text, uint64_t *ret)
+int parse_take_u64(const char **text, uint64_t *ret)
 {
 	const char *at = *text;
 	uint64_t value = 0;
@@ -32,6 +31,27 @@ static int take_digits(const char **text, uint64_t *ret)
 		if (__builtin_mul_overflow(value, 10, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
 			return -ERANGE;
+
+	*text = at;
+	*ret = value;
+	return 0;
+}
+
+int parse_take_hex(const char **text, uint64_t *ret)
+{
+	const char *at = *text;
+	uint64_t value = 0;
+
+	if (!isxdigit((unsigned char)*at))
+		return -EINVAL;
+	for (; isxdigit((unsigned char)*at); at++) {
+		int digit = isdigit((unsigned char)*at) ? *at - '0'
+							: tolower((unsigned char)*at) - 'a' + 10;
+
+		if (value >> 60)
+			return -ERANGE;
+		value = value << 4 | (uint64_t)digit;
+	}
 
 	*text = at;
 	*ret = value;
@@ -65,7 +85,7 @@ static int take_fraction(const char **text, uint64_t *ret)
 int parse_u64(const char *text, uint64_t *ret)
 {
 	uint64_t value;
-	int err = take_digits(&text, &value);
+	int err = parse_take_u64(&text, &value);
 
 	if (err)
 		return err;
@@ -90,25 +110,17 @@ int parse_u32_range(const char *text, uint32_t min, uint32_t max, uint32_t *ret)
 
 int parse_hex(const char *text, uint64_t *ret)
 {
-	uint64_t value = 0;
+	uint64_t value;
 
 	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
 		text += 2;
-	if (!*text)
+
+	int err = parse_take_hex(&text, &value);
+
+	if (err)
+		return err;
+	if (*text)
 		return -EINVAL;
-
-	for (; *text; text++) {
-		if (!isxdigit((unsigned char)*text))
-			return -EINVAL;
-		if (value >> 60)
-			return -ERANGE;
-
-		int digit = isdigit((unsigned char)*text)
-				    ? *text - '0'
-				    : tolower((unsigned char)*text) - 'a' + 10;
-
-		value = value << 4 | (uint64_t)digit;
-	}
 	*ret = value;
 	return 0;
 }
@@ -128,7 +140,7 @@ static int parse_scaled(const char *text, const struct unit *units, size_t count
 {
 	uint64_t whole;
 	uint64_t fraction;
-	int err = take_digits(&text, &whole);
+	int err = parse_take_u64(&text, &whole);
 
 	if (!err)
 		err = take_fraction(&text, &fraction);

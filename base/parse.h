@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict parsing of the small things people type and /proc prints. Each function takes the whole string or
- * says no: no leading space, no trailing rest, no silent overflow, no locale.
+ * Strict parsing of the small things people type and /proc prints. Each function takes the whole string
+ * (parse_take_*: the digits it starts with) or says no: no leading space, no trailing rest, no silent overflow, no locale.
  *
  * All return 0; -EINVAL if the text is not of the form; -ERANGE if the value does not fit. The result is
  * written on success only.
@@ -10,6 +10,16 @@
 #define HEARTH_BASE_PARSE_H
 
 #include <stdint.h>
+
+/**
+ * Decimal digits at the start of @text, for formats with several fields.
+ *
+ * @text: moved behind the digits on success
+ */
+int parse_take_u64(const char **text, uint64_t *ret);
+
+/** Like parse_take_u64() for hexadecimal digits, without 0x. */
+int parse_take_hex(const char **text, uint64_t *ret);
 
 /** Decimal digits. */
 int parse_u64(const char *text, uint64_t *ret);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "symbolizer/elfhead.h"
 
 #define VDSO_BYTES_MAX (1u << 20)
@@ -63,14 +64,13 @@ static size_t vdso_bytes(uintptr_t image)
 	char line[512];
 
 	while (maps && fgets(line, sizeof(line), maps)) {
-		char *end_text;
-		uintptr_t start = strtoul(line, &end_text, 16);
+		const char *at = line;
+		uint64_t start;
+		uint64_t end;
 
-		if (start != image || *end_text != '-')
+		if (parse_take_hex(&at, &start) || start != image || *at++ != '-' ||
+		    parse_take_hex(&at, &end))
 			continue;
-
-		uintptr_t end = strtoul(end_text + 1, NULL, 16);
-
 		return end > start && end - start <= VDSO_BYTES_MAX ? end - start : 0;
 	}
 	return 0;

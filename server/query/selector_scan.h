@@ -19,6 +19,7 @@ struct scan {
 /** Describe what is wrong at the current position. Returns -EINVAL. */
 int scan_fail(struct scan *scan, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/** Whether the whole text was read. */
 bool scan_ended(const struct scan *scan);
 
 /** The next byte, '\0' at the end. */

@@ -157,7 +157,8 @@ class State(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(len(found(rules.no_globals, "base/x.c", text)), 1)
         for text in ("static const int t[] = {\n\t1,\n};\n", "struct a;\nstruct a {\n\tint b;\n};\n", "int f(void)\n{\n\tint a;\n}\n",
-                     "DEFINE_CLEANUP(a, struct b *)\n", "static int f(int a);\n", "enum a {\n\tB = 1,\n};\n"):
+                     "DEFINE_CLEANUP(a, struct b *)\n", "static int f(int a);\n", "enum a {\n\tB = 1,\n};\n",
+                     "enum {\n\tB = 1,\n};\n"):
             with self.subTest(text=text):
                 self.assertEqual(found(rules.no_globals, "base/x.c", text), [])
 

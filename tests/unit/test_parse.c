@@ -84,6 +84,37 @@ static void ranges_include_their_ends(void **state)
 	assert_int_equal(value, UINT32_MAX);
 }
 
+static void digits_at_the_start_of_text(void **state)
+{
+	(void)state;
+	const char *text = "7f3a-FFFF r-xp 0042 x";
+	uint64_t value = UNTOUCHED;
+
+	assert_int_equal(parse_take_hex(&text, &value), 0);
+	assert_int_equal(value, 0x7f3a);
+	assert_int_equal(parse_take_hex(&text, &value), -EINVAL);
+	assert_int_equal(*text++, '-');
+	assert_int_equal(parse_take_hex(&text, &value), 0);
+	assert_int_equal(value, 0xffff);
+	text += strlen(" r-xp ");
+	assert_int_equal(parse_take_u64(&text, &value), 0);
+	assert_int_equal(value, 42);
+	assert_string_equal(text, " x");
+	assert_int_equal(parse_take_u64(&text, &value), -EINVAL);
+
+	text = "18446744073709551616 ";
+	assert_int_equal(parse_take_u64(&text, &value), -ERANGE);
+	assert_int_equal(*text, '1');
+	text = "10000000000000000 ";
+	assert_int_equal(parse_take_hex(&text, &value), -ERANGE);
+	text = "ffffffffffffffff ";
+	assert_int_equal(parse_take_hex(&text, &value), 0);
+	assert_true(value == UINT64_MAX);
+	text = "";
+	assert_int_equal(parse_take_hex(&text, &value), -EINVAL);
+	assert_int_equal(parse_take_u64(&text, &value), -EINVAL);
+}
+
 static void hexadecimal_numbers(void **state)
 {
 	(void)state;
@@ -348,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decimal_numbers),
 		cmocka_unit_test(ranges_include_their_ends),
+		cmocka_unit_test(digits_at_the_start_of_text),
 		cmocka_unit_test(hexadecimal_numbers),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(durations),
