@@ -189,9 +189,7 @@ include tests/tests.mk
 
 # --- the rest ----------------------------------------------------------------------------------
 
-PREFIX ?= /usr
-install: all
-	install -D -m 755 build/hearth $(DESTDIR)$(PREFIX)/bin/hearth
+include deploy/deploy.mk
 
 clean:
 	rm -rf build
