@@ -71,22 +71,46 @@ void doctor_capabilities(const struct doctor_context *context, struct doctor_fin
 	doctor_mend(ret, "run as root, or with AmbientCapabilities= as in deploy/hearth.service");
 }
 
+/*
+ * Whether a function has its address there. The first lines tell nothing: before 6.15 they are per-CPU variables,
+ * whose addresses are offsets and begin at 0 for everybody. Returns -ENOENT if there is no function at all.
+ */
+static int function_address_shown(bool *ret)
+{
+	auto_fclose FILE *symbols = fopen("/proc/kallsyms", "re");
+	char line[512];
+
+	if (!symbols)
+		return -errno;
+	while (fgets(line, sizeof(line), symbols)) {
+		char *end;
+		uint64_t address = strtoull(line, &end, 16);
+
+		if (strncmp(end, " T ", 3) && strncmp(end, " t ", 3))
+			continue;
+		*ret = address != 0;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 void doctor_kernel_symbols(const struct doctor_context *context, struct doctor_finding *ret)
 {
-	char line[128];
 	char restrict_level[16] = "?";
-	int err = doctor_read("/proc/kallsyms", line, sizeof(line));
+	bool shown = false;
+	int err = function_address_shown(&shown);
 
 	(void)doctor_read("/proc/sys/kernel/kptr_restrict", restrict_level,
 			  sizeof(restrict_level)); /* stays "?" */
-	if (err || !line[0]) {
-		doctor_say(ret, DOCTOR_WARN, "/proc/kallsyms: %s", err ? strerror(-err) : "empty");
+	if (err) {
+		doctor_say(ret, DOCTOR_WARN, "/proc/kallsyms: %s",
+			   err == -ENOENT ? "no functions in it" : strerror(-err));
 		doctor_mend(
 			ret,
 			"systemd: ProtectKernelTunables=no; else a kernel with CONFIG_KALLSYMS=y");
 		return;
 	}
-	if (strncmp(line, "0000000000000000 ", 17)) {
+	if (shown) {
 		doctor_say(ret, DOCTOR_OK, "readable (kptr_restrict=%s)", restrict_level);
 		return;
 	}

@@ -9,8 +9,11 @@ scratch=${SCRATCH:-/tmp}/check.$1
 rm -rf "$scratch"
 mkdir -p "$scratch" && cd "$scratch" || exit 1
 
-# What deploy/hearth.service grants.
-service_capabilities=bpf,perfmon,sys_ptrace,checkpoint_restore,dac_read_search,syslog,sys_resource
+# as_service COMMAND...: with the rights of deploy/hearth.service.
+as_service() {
+	ulimit -l unlimited
+	runas 1000 bpf,perfmon,sys_ptrace,checkpoint_restore,dac_read_search,syslog "$@"
+}
 
 fail() {
 	echo "$*"
@@ -61,7 +64,13 @@ check_kernel_log() {
 # --- hearth on it
 
 check_doctor() {
-	hearth doctor || fail "status $?"
+	hearth doctor >out || { cat out; fail "status $?"; }
+	cat out
+	for row in 'kernel types' 'BPF programs' 'perf_event_open' 'capabilities' 'kernel symbols'; do
+		grep -q "^ok  *$row" out || fail "not ok: $(grep "$row" out)"
+	done
+	grep -q '^FAIL' out && fail "$(grep '^FAIL' out | head -n 1)"
+	tail -n 1 out
 }
 
 check_record_busy() {
@@ -206,7 +215,7 @@ check_paranoid_root() {
 check_paranoid_service() {
 	chmod 777 .
 	sysctl -w kernel.perf_event_paranoid=3
-	runas 1000 $service_capabilities hearth record --format folded -o out.folded -- busy 1 2>error
+	as_service hearth record --format folded -o out.folded -- busy 1 2>error
 	status=$?
 	sysctl -w kernel.perf_event_paranoid=2
 	one_line_error $status error perf_event_paranoid
@@ -215,7 +224,7 @@ check_paranoid_service() {
 # The service's rights are enough at level 2, which the package sets.
 check_service_rights() {
 	chmod 777 .
-	runas 1000 $service_capabilities hearth record --format folded -o out.folded -- busy 2 || fail "status $?"
+	as_service hearth record --format folded -o out.folded -- busy 2 || fail "status $?"
 	busy_profile out.folded busy 60
 }
 
