@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# Bash completion of hearth(1).
+
+_hearth() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
+	local words="" i
+
+	# Behind `record ... --` stands a command of its own.
+	if [[ $command == record ]]; then
+		for ((i = 2; i < COMP_CWORD; i++)); do
+			[[ ${COMP_WORDS[i]} == -- ]] || continue
+			if ((i + 1 == COMP_CWORD)); then
+				mapfile -t COMPREPLY < <(compgen -c -- "$current")
+			else
+				mapfile -t COMPREPLY < <(compgen -f -- "$current")
+			fi
+			return
+		done
+	fi
+	if ((COMP_CWORD == 1)); then
+		words="serve record symbolize inspect doctor version --help --version"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+		return
+	fi
+
+	case $previous in
+	--format)
+		mapfile -t COMPREPLY < <(compgen -W "pprof folded speedscope html" -- "$current")
+		return
+		;;
+	-p | --pid)
+		mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "$current")
+		return
+		;;
+	--data-dir | --cache-dir)
+		mapfile -t COMPREPLY < <(compgen -d -- "$current")
+		return
+		;;
+	-o | --output | --binary | --debug-file)
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	-F | --frequency | -d | --duration | --listen | --bpf-memory)
+		return
+		;;
+	esac
+
+	case $command in
+	serve) words="--listen --data-dir --frequency --bpf-memory --insecure" ;;
+	record) words="-F -d -p -o --frequency --duration --pid --output --format --" ;;
+	symbolize) words="--binary --debug-file --cache-dir" ;;
+	inspect) words="--unwind --symbols --info" ;;
+	doctor) words="--data-dir" ;;
+	esac
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$current")
+	elif [[ $command == inspect ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+	fi
+}
+
+complete -o filenames -F _hearth hearth
