@@ -30,7 +30,7 @@ deb: deps-build
 	$(Q)cp -r deploy/debian $(DEB)/debian
 	$(Q)cp deploy/hearth.service $(DEB)/debian/hearth.service
 	$(Q)cp deploy/sysusers/hearth.conf $(DEB)/debian/hearth.sysusers
-	$(call say,DEB,$(DEB))cd $(DEB) && env -u MAKEFLAGS -u MFLAGS DEB_BUILD_OPTIONS=nodbgsym dpkg-buildpackage -b -us -uc -d > ../build.log 2>&1 || \
+	$(call say,DEB,$(DEB))cd $(DEB) && env -u MAKEFLAGS -u MFLAGS dpkg-buildpackage -b -us -uc -d > ../build.log 2>&1 || \
 		{ tail -40 ../build.log; exit 1; }
 	$(Q)lintian --fail-on error build/deb/hearth_*.changes
 	@ls build/deb/*.deb
