@@ -152,8 +152,11 @@ static uint64_t map_memory(int fd)
 		return 0;
 
 	text[length] = '\0';
-	const char *line = strstr(text, "memlock:");
-	return line ? strtoull(line + strlen("memlock:"), NULL, 10) : 0;
+	uint64_t bytes;
+	char *line = strstr(text, "memlock:");
+	char *rest = line ? line + strlen("memlock:") : NULL;
+	const char *number = rest ? strsep(&rest, "\n") : NULL;
+	return number && !parse_u64(number + strspn(number, "\t "), &bytes) ? bytes : 0;
 }
 
 static uint64_t sum_map_memory(const struct bpf_side *side)

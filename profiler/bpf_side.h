@@ -34,7 +34,7 @@ typedef void (*bpf_side_record_fn)(const struct record_header *record, size_t si
  *
  * @ret: on success owned by the caller, free with bpf_side_close()
  *
- * Returns 0; -EPERM, -EACCES; -ENOTSUP without BTF; -ENOSPC if the rings do not fit into @memory_bytes; -ENOMEM;
+ * Returns 0; -EPERM, -EACCES; -ENOTSUP without BTF; -ENOSPC if not even the smallest rings fit; -ENOMEM;
  * other -errno.
  */
 int bpf_side_open(const struct bpf_side_options *options, struct bpf_side **ret);

@@ -90,7 +90,8 @@ static int path_of_v2_id(const struct cgroup_cache *c, uint64_t id, char path[st
 	    memcmp(target, base, (size_t)base_length))
 		return -ENOENT;
 	target[length] = '\0';
-	strcpy(path, length > base_length ? target + base_length : "/"); /* shorter than target */
+	const char *below = length > base_length ? target + base_length : "/";
+	memcpy(path, below, strlen(below) + 1); /* target fits, so that its end does */
 	return 0;
 }
 

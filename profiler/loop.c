@@ -22,7 +22,7 @@
 #include "profiler/profiler_internal.h"
 
 #define SETTLE_NS      (2 * NS_PER_MS)
-#define DRAIN_NS       (200 * NS_PER_MS) /* between rounds when nothing happens */
+#define DRAIN_NS       (100 * NS_PER_MS) /* between rounds when nothing happens */
 #define ROUND_PAUSE_NS (20 * NS_PER_MS)	 /* between rounds at least, however much happens */
 #define CPU_CHECK_NS   (1 * NS_PER_S)
 #define DEFERRALS_MAX  5u /* rounds that a sample waits for its stack */
@@ -241,39 +241,52 @@ static void apply_sideband(struct profiler *p, const void *record, size_t size)
 	}
 }
 
-/* Put a sample into the window. Returns whether its stack was there, or its loss was counted. */
-static bool apply_sample(struct profiler *p, const struct sample_record *sample, bool last_chance)
+static enum lost_reason reason_of(const struct stack_table *table, int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return table->count >= STACK_TABLE_STACKS_MAX ||
+				       table->frame_count >=
+					       STACK_TABLE_FRAMES_MAX - SAMPLE_FRAMES_MAX
+			       ? LOST_STACK_TABLE
+			       : LOST_LATE;
+	case -ENOSPC:
+		return LOST_WINDOW_FULL;
+	default:
+		return LOST_NO_MEMORY;
+	}
+}
+
+/* Put a sample into the window. Returns 0 (loss is counted); -EAGAIN if its stack is not there yet. */
+static int apply_sample(struct profiler *p, const struct sample_record *sample, bool last_chance)
 {
 	struct stack_table *table = &p->stacks[sample->epoch & 1];
-	struct raw_stack *stack =
-		table->epoch == sample->epoch ? stack_table_find(table, sample->stack_id) : NULL;
 	struct process *process = process_table_for_sample(p->processes, sample, sample->time_ns);
 	if (!process) {
 		count_lost(p, LOST_NO_MEMORY);
-		return true;
+		return 0;
 	}
 	if (!process->selected)
-		return true;
-	if (!stack) {
-		if (last_chance)
-			count_lost(p, table->count >= STACK_TABLE_STACKS_MAX ? LOST_STACK_TABLE
-									     : LOST_LATE);
-		return last_chance;
-	}
+		return 0;
+	if (!(sample->flags & SAMPLE_IN_KERNEL))
+		process_drop_previous(process);
 
 	enum stack_verdict verdict;
-	int error = resolver_add(&p->resolver, sample, stack, &table->frames[stack->first_frame],
-				 process, &verdict);
+	int error = table->epoch == sample->epoch
+			    ? resolver_add(&p->resolver, sample, table, process, &verdict)
+			    : -ENOENT;
+	if (error == -ENOENT && !last_chance)
+		return -EAGAIN;
 	if (error) {
-		count_lost(p, error == -ENOSPC ? LOST_WINDOW_FULL : LOST_NO_MEMORY);
-		return true;
+		count_lost(p, reason_of(table, error));
+		return 0;
 	}
 	p->totals.verdicts[verdict] += sample->weight;
 	if (sample->flags & SAMPLE_IN_KERNEL)
 		p->totals.samples_kernel += sample->weight;
 	else
 		p->totals.samples_user += sample->weight;
-	return true;
+	return 0;
 }
 
 /* Take in everything there is and apply what is older than @until_ns. */
@@ -291,7 +304,7 @@ static void run_round(struct profiler *p, uint64_t until_ns)
 		close_windows_before(p, event->time_ns);
 		if (event->kind == QUEUED_SIDEBAND)
 			apply_sideband(p, bytes, event->size);
-		else if (!apply_sample(p, bytes, last_chance))
+		else if (apply_sample(p, bytes, last_chance) == -EAGAIN)
 			event_queue_defer(&p->queue);
 	}
 	event_queue_compact(&p->queue);

@@ -1,51 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profiler/online_cpus.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 
 #define CPU_LIST_BYTES 4096u
 
-/* Parse a number at *text and move on. Returns 0; -EINVAL; -ERANGE. */
-static int take_cpu(const char **text, unsigned long *ret)
-{
-	char *end;
-	if (!isdigit((unsigned char)**text))
-		return -EINVAL;
-
-	errno = 0;
-	*ret = strtoul(*text, &end, 10);
-	*text = end;
-	return errno || *ret >= CPUS_MAX ? -ERANGE : 0;
-}
-
 int cpu_list_parse(const char *text, cpu_set_t *ret)
 {
+	char copy[CPU_LIST_BYTES];
+	size_t length = strcspn(text, "\n");
+	if (length >= sizeof(copy))
+		return -EINVAL;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+
 	cpu_set_t set;
 	CPU_ZERO(&set);
-
-	while (*text && *text != '\n') {
-		unsigned long first, last;
-		int error = take_cpu(&text, &first);
+	char *rest = length ? copy : NULL;
+	for (char *range; (range = strsep(&rest, ","));) {
+		const char *first = strsep(&range, "-");
+		uint32_t low, high;
+		int error = parse_u32_range(first, 0, CPUS_MAX - 1, &low);
+		if (!error)
+			error = parse_u32_range(range ? range : first, 0, CPUS_MAX - 1, &high);
 		if (error)
 			return error;
-		last = first;
-		if (*text == '-') {
-			text++;
-			error = take_cpu(&text, &last);
-			if (error)
-				return error;
-		}
-		if (last < first || (*text && *text != ',' && *text != '\n'))
+		if (high < low)
 			return -EINVAL;
-		for (unsigned long cpu = first; cpu <= last; cpu++)
+		for (uint32_t cpu = low; cpu <= high; cpu++)
 			CPU_SET(cpu, &set);
-		if (*text == ',')
-			text++;
 	}
 	*ret = set;
 	return 0;

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 
 #define CAPABILITY_SYS_ADMIN 21 /* linux/capability.h */
 #define CAPABILITY_PERFMON   38
@@ -27,6 +29,18 @@ static int read_small(const char *path, char *text, size_t size)
 	return length < 0 ? -errno : 0;
 }
 
+/* A small number that may be negative, with a newline. */
+static int parse_level(char *text)
+{
+	uint32_t level;
+	bool negative = text[0] == '-';
+
+	text[strcspn(text, "\n")] = '\0';
+	if (parse_u32_range(text + negative, 0, INT_MAX, &level))
+		return PARANOID_UNREADABLE;
+	return negative ? -(int)level : (int)level;
+}
+
 void privileges_read(struct privileges *ret)
 {
 	char text[4096];
@@ -34,10 +48,15 @@ void privileges_read(struct privileges *ret)
 
 	*ret = (struct privileges){.paranoid = PARANOID_UNREADABLE};
 	if (!read_small("/proc/self/status", text, sizeof(text))) {
-		const char *line = strstr(text, "\nCapEff:");
+		char *rest = strstr(text, "\nCapEff:\t");
+		const char *mask = NULL;
 
-		if (line)
-			capabilities = strtoull(line + strlen("\nCapEff:"), NULL, 16);
+		if (rest) {
+			rest += strlen("\nCapEff:\t");
+			mask = strsep(&rest, "\n");
+		}
+		if (!mask || parse_hex(mask, &capabilities))
+			capabilities = 0;
 	}
 	ret->sys_admin = capabilities >> CAPABILITY_SYS_ADMIN & 1;
 	ret->bpf = capabilities >> CAPABILITY_BPF & 1;
@@ -46,7 +65,7 @@ void privileges_read(struct privileges *ret)
 	if (!read_small("/sys/kernel/security/lockdown", text, sizeof(text)))
 		ret->locked_down = strstr(text, "[confidentiality]") != NULL;
 	if (!read_small("/proc/sys/kernel/perf_event_paranoid", text, sizeof(text)))
-		ret->paranoid = (int)strtol(text, NULL, 10);
+		ret->paranoid = parse_level(text);
 }
 
 static const char *step_text(enum privilege_step step)

@@ -10,40 +10,20 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/idmap.h"
-#include "profiler/procfs.h"
+#include "profiler/process_table_internal.h"
 
-#define EXITED_KEEP_NS	   (2 * NS_PER_S)  /* samples of a process that just ended still come */
-#define MISSED_EXIT_NS	   (30 * NS_PER_S) /* how often ends that were missed are looked for */
-#define REPAIRS_PER_S	   100u		   /* address spaces read from /proc */
-#define REPAIR_BURST	   300u
-#define REPAIR_BACKOFF_NS  (1 * NS_PER_S) /* per process, doubled each time */
-#define REPAIR_BACKOFF_MAX (64 * NS_PER_S)
-
-struct process_table {
-	struct process_table_options options;
-	pid_t *pids; /* copy of options.pids */
-	struct process **processes;
-	size_t count, capacity;
-	struct idmap by_tgid;
-	struct mapping_account account;
-	struct cgroup_cache cgroups;
-	struct process_table_stats stats; /* the counters; sizes are filled in when asked for */
-	uint64_t last_serial;
-	uint64_t ticks_per_s;
-	uint64_t missed_exits_ns;  /* when they were last looked for */
-	uint64_t repair_tokens_ns; /* time for which repairs were handed out */
-};
+#define EXITED_KEEP_NS (2 * NS_PER_S)  /* samples of a process that just ended still come */
+#define MISSED_EXIT_NS (30 * NS_PER_S) /* how often ends that were missed are looked for */
+#define ANCESTORS_MAX  16u	       /* how far up a cgroup is looked for */
 
 DEFINE_CLEANUP(process_table_destroy, struct process_table *)
-DEFINE_CLEANUP(address_space_unref, struct address_space *)
-DEFINE_CLEANUP(binary_unref, struct binary *)
 
 static void process_free(struct process *p)
 {
 	if (!p)
 		return;
 	address_space_unref(p->space);
+	address_space_unref(p->previous_space);
 	cgroup_labels_unref(p->cgroup);
 	free(p->exe);
 	free(p);
@@ -60,8 +40,8 @@ int process_table_create(const struct process_table_options *options, struct pro
 	cgroup_cache_init(&t->cgroups);
 	t->options = *options;
 	t->ticks_per_s = (uint64_t)sysconf(_SC_CLK_TCK);
-	if (options->pid_count) {
-		t->pids = calloc(options->pid_count, sizeof(t->pids[0]));
+	if (options->pids) {
+		t->pids = calloc(options->pid_count + 1, sizeof(t->pids[0]));
 		if (!t->pids)
 			return -ENOMEM;
 		memcpy(t->pids, options->pids, options->pid_count * sizeof(t->pids[0]));
@@ -144,7 +124,7 @@ static void make_room(struct process_table *t)
 	t->stats.evicted++;
 }
 
-static bool pid_is_wanted(const struct process_table *t, uint32_t tgid)
+bool process_table_wants(const struct process_table *t, uint32_t tgid)
 {
 	if (!t->options.pids)
 		return true;
@@ -155,8 +135,7 @@ static bool pid_is_wanted(const struct process_table *t, uint32_t tgid)
 	return false;
 }
 
-/* Add a process that nothing is known of but its pid; one of the same pid goes. NULL if memory ran out. */
-static struct process *add(struct process_table *t, uint32_t tgid, uint64_t now_ns)
+struct process *process_table_add(struct process_table *t, uint32_t tgid, uint64_t now_ns)
 {
 	CLEANUP(process_freep) struct process *p = calloc(1, sizeof(*p));
 	if (!p || address_space_create(&t->account, &p->space))
@@ -166,7 +145,7 @@ static struct process *add(struct process_table *t, uint32_t tgid, uint64_t now_
 	p->serial = ++t->last_serial;
 	p->used_ns = now_ns;
 	p->thread_count = 1;
-	p->selected = pid_is_wanted(t, tgid);
+	p->selected = process_table_wants(t, tgid);
 
 	size_t old = index_of(t, tgid);
 	if (old != SIZE_MAX)
@@ -180,267 +159,6 @@ static struct process *add(struct process_table *t, uint32_t tgid, uint64_t now_
 	return t->processes[t->count++] = take_ptr(p);
 }
 
-/* --- /proc ---------------------------------------------------------------------------------------- */
-
-struct maps_reader {
-	struct process_table *t;
-	const struct process *p;
-	struct address_space *space; /* being filled; owned */
-	uint64_t now_ns;
-};
-
-static int take_mapping(const struct procfs_mapping *m, void *arg)
-{
-	struct maps_reader *r = arg;
-	if (!m->executable)
-		return 0;
-
-	const struct mapping_place place = {.pid = (pid_t)r->p->tgid,
-					    .parent = (pid_t)r->p->parent,
-					    .start = m->start,
-					    .end = m->end};
-	const struct mapped_file file = {.path = m->path,
-					 .device_major = m->device_major,
-					 .device_minor = m->device_minor,
-					 .inode = m->inode};
-	struct mapping mapping = {.start = m->start, .end = m->end, .offset = m->offset};
-	int error =
-		binary_cache_get(r->t->options.binaries, &place, &file, r->now_ns, &mapping.binary);
-	if (error)
-		return error;
-	error = address_space_map(&r->space, &mapping);
-	binary_unref(mapping.binary);
-	return error == -ENOSPC ? 0 : error; /* counted there; the rest may still fit in */
-}
-
-/* Read the maps anew. Returns 0; -ENOENT if the process is gone or replaces itself; -ENOMEM. */
-static int read_maps(struct process_table *t, struct process *p, uint64_t now_ns)
-{
-	CLEANUP(address_space_unrefp) struct address_space *space = NULL;
-	if (address_space_create(&t->account, &space))
-		return -ENOMEM;
-
-	struct maps_reader reader = {.t = t, .p = p, .space = take_ptr(space), .now_ns = now_ns};
-	int error = procfs_read_maps((pid_t)p->tgid, take_mapping, &reader);
-	space = reader.space;
-	t->stats.repairs++;
-	if (error)
-		return error == -ENOMEM ? error : -ENOENT;
-	if (t->options.replacement_waits && t->options.replacement_waits(t->options.arg, p->tgid))
-		return -ENOENT;
-	if (!space->count && p->space->count)
-		return -ENOENT; /* a zombie: it had mappings */
-
-	address_space_unref(p->space);
-	p->space = take_ptr(space);
-	return 0;
-}
-
-/* Fill in what /proc says of a process that was just added. */
-static int read_process(struct process_table *t, struct process *p, const struct procfs_stat *stat,
-			uint64_t now_ns)
-{
-	p->parent = (uint32_t)stat->parent;
-	p->start_ticks = stat->start_ticks;
-	p->thread_count = stat->thread_count;
-	const struct process *parent = process_table_find(t, p->parent);
-	if (parent && parent->selected)
-		p->selected = true;
-	if (stat->is_kernel_thread)
-		return 0;
-
-	(void)procfs_read_exe((pid_t)p->tgid, &p->exe); /* no label then */
-	return read_maps(t, p, now_ns) == -ENOMEM ? -ENOMEM : 0;
-}
-
-struct scan {
-	struct process_table *t;
-	uint64_t now_ns;
-};
-
-static int scan_process(pid_t pid, void *arg)
-{
-	struct scan *s = arg;
-	struct procfs_stat stat;
-	if (procfs_read_stat(pid, &stat))
-		return 0; /* gone */
-
-	struct process *p = add(s->t, (uint32_t)pid, s->now_ns);
-	if (!p)
-		return -ENOMEM;
-
-	/* Children of the wanted that run already are not "what they fork". */
-	int error = read_process(s->t, p, &stat, s->now_ns);
-	p->selected = pid_is_wanted(s->t, p->tgid);
-	return error;
-}
-
-int process_table_scan(struct process_table *t, uint64_t now_ns)
-{
-	struct scan scan = {.t = t, .now_ns = now_ns};
-
-	return procfs_for_each(scan_process, &scan);
-}
-
-/* A token bucket in units of time. */
-static bool repair_allowed(struct process_table *t, uint64_t now_ns)
-{
-	const uint64_t cost_ns = NS_PER_S / REPAIRS_PER_S;
-	const uint64_t burst_ns = cost_ns * REPAIR_BURST;
-
-	if (now_ns > burst_ns && t->repair_tokens_ns < now_ns - burst_ns)
-		t->repair_tokens_ns = now_ns - burst_ns;
-	if (t->repair_tokens_ns + cost_ns > now_ns) {
-		t->stats.repairs_refused++;
-		return false;
-	}
-	t->repair_tokens_ns += cost_ns;
-	return true;
-}
-
-bool process_table_repair(struct process_table *t, struct process *p, uint64_t now_ns)
-{
-	if (p->exit_ns || now_ns < p->maps_retry_ns || !repair_allowed(t, now_ns))
-		return false;
-
-	p->maps_backoff_ns = p->maps_backoff_ns ? p->maps_backoff_ns * 2 : REPAIR_BACKOFF_NS;
-	if (p->maps_backoff_ns > REPAIR_BACKOFF_MAX)
-		p->maps_backoff_ns = REPAIR_BACKOFF_MAX;
-	p->maps_retry_ns = now_ns + p->maps_backoff_ns;
-	return read_maps(t, p, now_ns) == 0;
-}
-
-/* --- events --------------------------------------------------------------------------------------- */
-
-static int apply_fork(struct process_table *t, const struct sideband_event *event)
-{
-	struct process *parent = process_table_find(t, event->parent_tgid);
-
-	if (event->tgid == event->parent_tgid) {
-		if (parent)
-			parent->thread_count++;
-		return 0;
-	}
-
-	/* add() may make room: hold what is inherited before. */
-	struct address_space *space = parent ? address_space_ref(parent->space) : NULL;
-	struct cgroup_labels *cgroup =
-		parent && parent->cgroup ? cgroup_labels_ref(parent->cgroup) : NULL;
-	char *exe = parent && parent->exe ? strdup(parent->exe) : NULL;
-	bool selected = parent && parent->selected, stale = !parent || parent->stale;
-
-	struct process *p = add(t, event->tgid, event->time_ns);
-	if (!p) {
-		address_space_unref(space);
-		cgroup_labels_unref(cgroup);
-		free(exe);
-		return -ENOMEM;
-	}
-	p->parent = event->parent_tgid;
-	p->selected |= selected;
-	p->stale = stale;
-	p->cgroup = cgroup;
-	p->exe = exe;
-	if (space) {
-		address_space_unref(p->space);
-		p->space = space;
-	}
-	return 0;
-}
-
-static struct process *find_or_add(struct process_table *t, uint32_t tgid, uint64_t now_ns)
-{
-	struct process *p = process_table_find(t, tgid);
-
-	if (!p) {
-		p = add(t, tgid, now_ns);
-		if (p)
-			p->stale = true;
-	}
-	return p;
-}
-
-static int apply_exec(struct process_table *t, const struct sideband_event *event)
-{
-	struct address_space *space;
-	if (address_space_create(&t->account, &space))
-		return -ENOMEM;
-	struct process *p = find_or_add(t, event->tgid, event->time_ns);
-	if (!p) {
-		address_space_unref(space);
-		return -ENOMEM;
-	}
-
-	address_space_unref(p->space);
-	p->space = space;
-	free(p->exe);
-	p->exe = NULL;
-	p->serial = ++t->last_serial;
-	p->thread_count = 1;
-	p->exit_ns = 0;
-	p->stale = false; /* all mappings are new, and all are logged */
-	p->cgroup_known = false;
-	p->maps_retry_ns = p->maps_backoff_ns = 0;
-	p->used_ns = event->time_ns;
-	return 0;
-}
-
-static int apply_map(struct process_table *t, const struct sideband_event *event)
-{
-	struct process *p = find_or_add(t, event->tgid, event->time_ns);
-	if (!p)
-		return -ENOMEM;
-	if (!event->bytes)
-		return 0;
-
-	const struct mapping_place place = {.pid = (pid_t)p->tgid,
-					    .parent = (pid_t)p->parent,
-					    .start = event->start,
-					    .end = event->start + event->bytes};
-	struct mapping mapping = {.start = place.start, .end = place.end, .offset = event->offset};
-	int error = binary_cache_get(t->options.binaries, &place, &event->file, event->time_ns,
-				     &mapping.binary);
-	if (error)
-		return error;
-	error = address_space_map(&p->space, &mapping);
-	/* The first file that an exec maps is the executable. */
-	if (!p->exe && event->file.path[0] == '/' && event->file.path[1] != '/') {
-		p->exe = strdup(event->file.path); /* no label if that fails */
-		p->serial = ++t->last_serial;
-	}
-	binary_unref(mapping.binary);
-	return error == -ENOSPC ? 0 : error; /* counted there */
-}
-
-static void apply_exit(struct process_table *t, const struct sideband_event *event)
-{
-	struct process *p = process_table_find(t, event->tgid);
-	if (!p)
-		return;
-
-	if (p->thread_count)
-		p->thread_count--;
-	if (!p->thread_count)
-		p->exit_ns = event->time_ns;
-}
-
-int process_table_apply(struct process_table *t, const struct sideband_event *event)
-{
-	switch (event->type) {
-	case SIDEBAND_FORK:
-		return apply_fork(t, event);
-	case SIDEBAND_EXEC:
-		return apply_exec(t, event);
-	case SIDEBAND_MAP:
-		return event->tgid == UINT32_MAX ? 0 : apply_map(t, event); /* -1: kernel code */
-	case SIDEBAND_EXIT:
-		apply_exit(t, event);
-		return 0;
-	default:
-		return 0;
-	}
-}
-
 void process_table_mark_stale(struct process_table *t)
 {
 	for (size_t i = 0; i < t->count; i++) {
@@ -451,9 +169,8 @@ void process_table_mark_stale(struct process_table *t)
 
 /* --- samples -------------------------------------------------------------------------------------- */
 
-/* Whether the process in the table can be the one of the sample. */
-static bool is_same_process(const struct process_table *t, const struct process *p,
-			    const struct sample_record *sample)
+bool process_matches(const struct process_table *t, const struct process *p,
+		     const struct sample_record *sample)
 {
 	if (p->start_boottime_ns)
 		return p->start_boottime_ns == sample->start_boottime_ns;
@@ -461,40 +178,45 @@ static bool is_same_process(const struct process_table *t, const struct process 
 	       p->start_ticks == sample->start_boottime_ns / (NS_PER_S / t->ticks_per_s);
 }
 
-/* A process that no event told of. */
-static struct process *add_unheard_of(struct process_table *t, const struct sample_record *sample,
-				      uint64_t now_ns)
+/*
+ * The cgroup of a process that is gone, or whose id says nothing: that of the nearest ancestor, which it was born
+ * in. Returns a reference; NULL if none is known.
+ */
+static struct cgroup_labels *inherited_cgroup(struct process_table *t, const struct process *p)
 {
-	struct process *p = add(t, sample->tgid, now_ns);
-	if (!p)
-		return NULL;
+	for (size_t i = 0; i < ANCESTORS_MAX && p->parent; i++) {
+		struct process *parent = process_table_find(t, p->parent);
+		if (!parent)
+			return NULL;
 
-	struct procfs_stat stat;
-	p->stale = true;
-	if (!repair_allowed(t, now_ns) || procfs_read_stat((pid_t)p->tgid, &stat))
-		return p;
-	p->start_ticks = stat.start_ticks;
-	if (!is_same_process(t, p, sample))
-		return p; /* it is gone, and its pid taken */
-	if (read_process(t, p, &stat, now_ns))
-		return NULL;
-	p->stale = false;
-	return p;
+		if (!parent->cgroup)
+			(void)cgroup_cache_get(&t->cgroups, 0, (pid_t)parent->tgid,
+					       &parent->cgroup);
+		if (parent->cgroup)
+			return cgroup_labels_ref(parent->cgroup);
+		p = parent;
+	}
+	return NULL;
 }
 
 static void update_cgroup(struct process_table *t, struct process *p,
 			  const struct sample_record *sample)
 {
-	struct cgroup_labels *cgroup;
+	CLEANUP(cgroup_labels_unrefp) struct cgroup_labels *cgroup = NULL;
 
 	if (p->cgroup_known && p->cgroup_v2_id == sample->cgroup_id)
 		return;
 	p->cgroup_known = true;
 	p->cgroup_v2_id = sample->cgroup_id;
-	if (cgroup_cache_get(&t->cgroups, sample->cgroup_id, (pid_t)p->tgid, &cgroup))
-		return; /* what was inherited stays */
+	if (cgroup_cache_get(&t->cgroups, sample->cgroup_id, (pid_t)p->tgid, &cgroup)) {
+		if (p->cgroup)
+			return; /* inherited at its birth */
+		cgroup = inherited_cgroup(t, p);
+	}
+	if (cgroup == p->cgroup)
+		return;
 	cgroup_labels_unref(p->cgroup);
-	p->cgroup = cgroup;
+	p->cgroup = take_ptr(cgroup);
 	p->serial = ++t->last_serial;
 }
 
@@ -503,9 +225,9 @@ struct process *process_table_for_sample(struct process_table *t,
 {
 	struct process *p = process_table_find(t, sample->tgid);
 
-	if (!p || !is_same_process(t, p, sample)) {
-		p = add_unheard_of(t, sample, now_ns);
-		if (!p)
+	if (!p || !process_matches(t, p, sample)) {
+		p = process_table_add(t, sample->tgid, now_ns);
+		if (!p || process_table_read(t, p, sample, now_ns))
 			return NULL;
 	}
 	p->start_boottime_ns = sample->start_boottime_ns;

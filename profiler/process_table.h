@@ -44,6 +44,11 @@ struct process {
 	bool cgroup_known;     /* cgroup is that of cgroup_v2_id */
 	uint64_t cgroup_v2_id;
 	struct address_space *space;
+	/*
+	 * The one before the last exec, while that may still run: samples inside execve() were called from there.
+	 * Dropped as soon as the new program is seen running; NULL = none.
+	 */
+	struct address_space *previous_space;
 	struct cgroup_labels *cgroup; /* NULL = unknown */
 	char *exe;		      /* path; NULL = unknown or a kernel thread */
 };
@@ -112,6 +117,9 @@ bool process_table_repair(struct process_table *t, struct process *p, uint64_t n
  * @now_ns: for finding those whose end was missed, at most every half minute
  */
 void process_table_sweep(struct process_table *t, uint64_t applied_ns, uint64_t now_ns);
+
+/** Forget the address space from before the last exec: the new program was seen running. */
+void process_drop_previous(struct process *p);
 
 /** Counters. */
 void process_table_stats(const struct process_table *t, struct process_table_stats *ret);

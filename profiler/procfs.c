@@ -47,16 +47,18 @@ static void unescape_newlines(char *path)
 	*to = '\0';
 }
 
-/* Parse a number that ends in @end. Returns what follows @end; NULL if it is none. */
-static char *take_number(char *text, int base, char end, uint64_t *ret)
+/*
+ * Cut the text at @end and parse what is before it in hexadecimal. Returns what follows; NULL if it is no number
+ * or @end is not there.
+ */
+static char *take_hex(char *text, char end, uint64_t *ret)
 {
-	char *rest;
-
-	if (*text == '-' || *text == '+' || *text == ' ')
+	char *rest = text ? strchr(text, end) : NULL;
+	if (!rest)
 		return NULL;
-	errno = 0;
-	*ret = strtoull(text, &rest, base);
-	return rest == text || *rest != end || errno ? NULL : rest + 1;
+
+	*rest = '\0';
+	return parse_hex(text, ret) ? NULL : rest + 1;
 }
 
 int procfs_parse_mapping(char *line, struct procfs_mapping *ret)
@@ -64,15 +66,12 @@ int procfs_parse_mapping(char *line, struct procfs_mapping *ret)
 	struct procfs_mapping m = {0};
 	uint64_t major, minor;
 
-	char *at = take_number(line, 16, '-', &m.start);
-	if (!at || !(at = take_number(at, 16, ' ', &m.end)) || m.end <= m.start)
-		return -EBADMSG;
-	if (strlen(at) < 5 || at[4] != ' ')
+	char *at = take_hex(take_hex(line, '-', &m.start), ' ', &m.end);
+	if (!at || m.end <= m.start || strlen(at) < 5 || at[4] != ' ')
 		return -EBADMSG;
 	m.executable = at[2] == 'x';
-	at = take_number(at + 5, 16, ' ', &m.offset);
-	if (!at || !(at = take_number(at, 16, ':', &major)) ||
-	    !(at = take_number(at, 16, ' ', &minor)))
+	at = take_hex(take_hex(take_hex(at + 5, ' ', &m.offset), ':', &major), ' ', &minor);
+	if (!at)
 		return -EBADMSG;
 
 	char *end = at + strspn(at, "0123456789");
@@ -92,29 +91,39 @@ int procfs_parse_mapping(char *line, struct procfs_mapping *ret)
 	return 0;
 }
 
-int procfs_parse_stat(const char *text, struct procfs_stat *ret)
+/* Fields of stat behind the name, counted from the state (proc(5) numbers it 3). */
+enum stat_field {
+	STAT_PARENT = 1,
+	STAT_FLAGS = 6,
+	STAT_THREADS = 17,
+	STAT_START = 19,
+	STAT_FIELDS = 20,
+};
+
+int procfs_parse_stat(char *text, struct procfs_stat *ret)
 {
 	/* The name is in parentheses and may hold anything, parentheses too: fields count from the last one. */
-	const char *after = strrchr(text, ')');
-	if (!after)
+	char *rest = strrchr(text, ')');
+	if (!rest || rest[1] != ' ')
 		return -EBADMSG;
 
-	char state;
-	int parent;
-	unsigned int flags;
-	long threads;
-	unsigned long long start;
-	int fields = sscanf(after + 1,
-			    " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld "
-			    "%*d %llu",
-			    &state, &parent, &flags, &threads, &start);
-	if (fields != 5 || threads < 0)
-		return -EBADMSG;
+	const char *fields[STAT_FIELDS];
+	size_t count = 0;
+	rest += 2;
+	for (char *field; count < STAT_FIELDS && (field = strsep(&rest, " \n"));)
+		fields[count++] = field;
 
-	*ret = (struct procfs_stat){.parent = parent,
-				    .thread_count = (uint32_t)threads,
-				    .start_ticks = start,
-				    .is_kernel_thread = flags & KERNEL_PF_KTHREAD};
+	uint64_t flags;
+	struct procfs_stat stat = {0};
+	uint32_t parent;
+	if (count < STAT_FIELDS || parse_u32_range(fields[STAT_PARENT], 0, INT_MAX, &parent) ||
+	    parse_u64(fields[STAT_FLAGS], &flags) ||
+	    parse_u32_range(fields[STAT_THREADS], 0, INT_MAX, &stat.thread_count) ||
+	    parse_u64(fields[STAT_START], &stat.start_ticks))
+		return -EBADMSG;
+	stat.parent = (pid_t)parent;
+	stat.is_kernel_thread = flags & KERNEL_PF_KTHREAD;
+	*ret = stat;
 	return 0;
 }
 

@@ -39,8 +39,8 @@ typedef int (*procfs_mapping_fn)(const struct procfs_mapping *mapping, void *arg
 /** Parse a line of maps without its newline; @line is changed. Returns 0; -EBADMSG. */
 int procfs_parse_mapping(char *line, struct procfs_mapping *ret);
 
-/** Parse the text of a stat file. Returns 0; -EBADMSG. */
-int procfs_parse_stat(const char *text, struct procfs_stat *ret);
+/** Parse the text of a stat file; @text is changed. Returns 0; -EBADMSG. */
+int procfs_parse_stat(char *text, struct procfs_stat *ret);
 
 /** Read all mappings. Returns 0; what @fn returned to end it; -ENOENT, -ESRCH if the process is gone; -errno. */
 int procfs_read_maps(pid_t pid, procfs_mapping_fn fn, void *arg);

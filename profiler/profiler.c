@@ -17,7 +17,7 @@
 #define DEFAULT_WINDOW_NS    (10 * NS_PER_S)
 #define DEFAULT_BPF_BYTES    (64ull << 20)
 #define FREQUENCY_HZ_MAX     10000u
-#define DRAIN_NS	     (200 * NS_PER_MS)
+#define DRAIN_NS	     (100 * NS_PER_MS) /* as in loop.c */
 #define SNAPSHOT_WAIT_S	     5
 
 DEFINE_CLEANUP(profiler_destroy, struct profiler *)

@@ -15,6 +15,7 @@ struct resolution {
 	struct resolver *r;
 	const struct sample_record *sample;
 	struct process *p;
+	const struct address_space *space; /* that the user frames lie in; NULL = p's own */
 	enum stack_verdict verdict;
 	size_t count;
 	uint32_t frames[SAMPLE_FRAMES_MAX + 2]; /* indices of the window; a marker for each part */
@@ -89,11 +90,25 @@ static int push_mapped_frame(struct resolution *n, const struct mapping *m, uint
 /* The mapping of a user address; looks into /proc when the log of events does not have it. */
 static const struct mapping *find_mapping(struct resolution *n, uint64_t addr)
 {
-	const struct mapping *m = address_space_find(n->p->space, addr);
+	const struct mapping *m = address_space_find(n->space, addr);
 
-	if (!m && process_table_repair(n->r->processes, n->p, n->sample->time_ns))
-		m = address_space_find(n->p->space, addr);
+	if (!m && n->space == n->p->space &&
+	    process_table_repair(n->r->processes, n->p, n->sample->time_ns)) {
+		n->space = n->p->space;
+		m = address_space_find(n->space, addr);
+	}
 	return m;
+}
+
+/* The address space that a stack with this leaf lies in: inside execve() it may still be the one before. */
+static const struct address_space *choose_space(const struct resolution *n, uint64_t leaf)
+{
+	const struct process *p = n->p;
+
+	if (p->previous_space && (n->sample->flags & SAMPLE_IN_KERNEL) &&
+	    !address_space_find(p->space, leaf) && address_space_find(p->previous_space, leaf))
+		return p->previous_space;
+	return p->space;
 }
 
 /*
@@ -102,6 +117,8 @@ static const struct mapping *find_mapping(struct resolution *n, uint64_t addr)
  */
 static int push_user_frames(struct resolution *n, const uint64_t *frames, size_t count)
 {
+	if (count)
+		n->space = choose_space(n, frames[0] & ~SAMPLE_FRAME_EXACT);
 	for (size_t i = 0; i < count; i++) {
 		bool exact = frames[i] & SAMPLE_FRAME_EXACT;
 		uint64_t addr = (frames[i] & ~SAMPLE_FRAME_EXACT) - (exact ? 0 : 1);
@@ -264,9 +281,13 @@ static int find_labels(struct resolver *r, const struct sample_record *sample,
 
 /* --- the way in ----------------------------------------------------------------------------------- */
 
-int resolver_add(struct resolver *r, const struct sample_record *sample, struct raw_stack *stack,
-		 const uint64_t *frames, struct process *p, enum stack_verdict *ret_verdict)
+int resolver_add(struct resolver *r, const struct sample_record *sample, struct stack_table *table,
+		 struct process *p, enum stack_verdict *ret_verdict)
 {
+	struct raw_stack *stack = stack_table_find(table, sample->stack_id);
+	if (!stack)
+		return -ENOENT;
+	const uint64_t *frames = &table->frames[stack->first_frame];
 	struct window_sample out = {
 		.weight = sample->weight,
 		.cpu = (uint16_t)(sample->cpu > UINT16_MAX ? UINT16_MAX : sample->cpu)};

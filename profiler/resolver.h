@@ -50,13 +50,13 @@ void resolver_release(struct resolver *r);
 /**
  * Add a sample to the open window.
  *
- * @stack: its raw stack, from the epoch of the sample
+ * @table: the stacks of its epoch
  * @p: its process, in the state it had at the time of the sample
  * @ret_verdict: on success the verdict of its stack
  *
- * Returns 0; -ENOSPC if the window is full; -ENOMEM.
+ * Returns 0; -ENOENT if its stack is not in the table; -ENOSPC if the window is full; -ENOMEM.
  */
-int resolver_add(struct resolver *r, const struct sample_record *sample, struct raw_stack *stack,
-		 const uint64_t *frames, struct process *p, enum stack_verdict *ret_verdict);
+int resolver_add(struct resolver *r, const struct sample_record *sample, struct stack_table *table,
+		 struct process *p, enum stack_verdict *ret_verdict);
 
 #endif
