@@ -16,10 +16,10 @@ class Archive:
         self.seen = set()
         self.inode = 0
 
-    def _entry(self, name, mode, data=b"", device=(0, 0)):
+    def _entry(self, name, mode, data=b"", device=(0, 0), owner=(0, 0)):
         self.inode += 1
         encoded = name.encode() + b"\0"
-        fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(encoded), 0)
+        fields = (self.inode, mode, *owner, 1, 0, len(data), 0, 0, *device, len(encoded), 0)
         self.stream.write(b"070701" + b"".join(b"%08x" % field for field in fields) + encoded)
         self.stream.write(b"\0" * (-(110 + len(encoded)) % 4))
         self.stream.write(data + b"\0" * (-len(data) % 4))
@@ -50,6 +50,31 @@ class Archive:
     def device(self, name, major, minor):
         self.folder(os.path.dirname(name))
         self._entry(name, stat.S_IFCHR | 0o600, device=(major, minor))
+
+    def link(self, target, name):
+        self.folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFLNK | 0o777, target.encode())
+
+    def tree(self, root, left_out=()):
+        """Add everything below a folder, with owners, but the folders named."""
+        for path, folders, files in os.walk(root):
+            inside = os.path.relpath(path, root)
+            folders[:] = [name for name in folders if os.path.normpath(os.path.join(inside, name)) not in left_out]
+            for name in sorted(folders + files):
+                self._copy(os.path.join(path, name), os.path.normpath(os.path.join(inside, name)))
+
+    def _copy(self, source, name):
+        if name in self.seen:
+            return
+        self.seen.add(name)
+        status = os.lstat(source)
+        owner = (status.st_uid, status.st_gid)
+        if stat.S_ISLNK(status.st_mode):
+            self._entry(name, status.st_mode, os.readlink(source).encode(), owner=owner)
+        elif stat.S_ISREG(status.st_mode):
+            self._entry(name, status.st_mode, pathlib.Path(source).read_bytes(), owner=owner)
+        elif stat.S_ISDIR(status.st_mode):
+            self._entry(name, status.st_mode, owner=owner)
 
     def close(self):
         self._entry("TRAILER!!!", 0)

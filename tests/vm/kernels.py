@@ -35,7 +35,7 @@ def _run(command, **options):
     return done.stdout
 
 
-def _mirror():
+def debian_mirror():
     """The Debian mirror of the machine's own apt configuration."""
     codename = re.search(r"^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text(), re.M).group(1)
     for line in _run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(CREATED_BY)"]).splitlines():
@@ -52,7 +52,7 @@ class Apt:
         self.folder = folder.resolve()
         for name in ("lists/partial", "cache/archives/partial", "empty"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        mirror = _mirror()
+        mirror = debian_mirror()
         (self.folder / "sources.list").write_text(
             "".join(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n" for suite in suites)
         )

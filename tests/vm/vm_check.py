@@ -5,7 +5,7 @@
 Prints TAP, a line a check, and then a table kernel x check. Each boot leaves its console, with all that the
 checks printed, in build/vm/log/.
 
-    vm_check.py [--kernel 5.10|6.1|6.12|host]... [--check NAME]... [--keep-going] [--list]
+    vm_check.py [--kernel 5.10|6.1|6.12|host]... [--check NAME]...
 """
 
 import argparse
@@ -46,25 +46,21 @@ BOOT_SECONDS = 60
 CHECK_SECONDS = 60
 
 
-def command_line(extra, checks):
-    return " ".join(
-        ["console=ttyS0", "quiet", "loglevel=4", "panic=-1", "oops=panic", "tsc=unstable", "cryptomgr.notests", extra, "checks=" + ",".join(checks)]
-    )
+COMMAND_LINE = "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic tsc=unstable cryptomgr.notests"
 
 
-def boot(kernel, image, name, extra, checks):
-    """Run one guest to its end. Returns {check: (passed, detail)}; what the guest did not report is not in it."""
+def run_guest(kernel, image, name, append, seconds, memory_mib=1536):
+    """Run one guest until it switches itself off. Returns {check: (passed, detail)} of what it reported."""
     log = WORK / "log"
-    log.mkdir(exist_ok=True)
+    log.mkdir(parents=True, exist_ok=True)
     console, answers = log / f"{kernel.short}-{name}.console", log / f"{kernel.short}-{name}.checks"
-    command = ["nice", "qemu-system-x86_64", "-accel", os.environ.get("VM_ACCEL", "tcg"), "-smp", "2", "-m", "1536", "-cpu", CPU]
-    command += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    answers.unlink(missing_ok=True)
+    command = ["nice", "qemu-system-x86_64", "-accel", os.environ.get("VM_ACCEL", "tcg"), "-cpu", CPU, "-smp", "2"]
+    command += ["-m", str(memory_mib), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     command += ["-serial", f"file:{console}", "-serial", f"file:{answers}"]
-    command += ["-kernel", str(kernel.image), "-initrd", str(image), "-append", command_line(extra, checks)]
+    command += ["-kernel", str(kernel.image), "-initrd", str(image), "-append", append]
     try:
-        done = subprocess.run(
-            command, timeout=BOOT_SECONDS + CHECK_SECONDS * len(checks), capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, timeout=seconds, capture_output=True, text=True, check=False)
         if done.returncode:
             print(f"# qemu: {done.stderr.strip()}")
     except subprocess.TimeoutExpired:
@@ -130,7 +126,8 @@ def run_kernel(report, kernel, image, wanted):
         if not chosen:
             continue
         start = time.monotonic()
-        results = boot(kernel, image, name, extra, chosen)
+        append = f"{COMMAND_LINE} {extra} checks={','.join(chosen)}"
+        results = run_guest(kernel, image, name, append, BOOT_SECONDS + CHECK_SECONDS * len(chosen))
         prefix = "" if name == "plain" else f"{name} "
         for check in ["boot", *chosen]:
             missing = (False, f"no answer from the guest, see build/vm/log/{kernel.short}-{name}.console")
