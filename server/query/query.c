@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/query/query.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+DEFINE_CLEANUP(label_filter_destroy, struct label_filter *)
+
+void query_release(struct query *q)
+{
+	if (!q)
+		return;
+	free(q->text);
+	selector_destroy(q->selector);
+	*q = (struct query){0};
+}
+
+struct merging {
+	struct profile *profile;
+	struct profile_filter filter;
+};
+
+static int merge_window(struct window *w, void *arg)
+{
+	struct merging *m = arg;
+
+	return profile_add_window(m->profile, w, &m->filter);
+}
+
+static void count_frames(struct query_engine *e, const struct profile *p)
+{
+	unsigned long resolved = 0;
+
+	for (size_t i = 0; i < p->frame_count; i++)
+		resolved += p->functions[p->lines[p->frames[i].line_first].function].resolved;
+	atomic_fetch_add(&e->frames_resolved, resolved);
+	atomic_fetch_add(&e->frames_unresolved, p->frame_count - resolved);
+}
+
+static int merge(struct query_engine *e, const struct query *q, struct profile *p)
+{
+	CLEANUP(label_filter_destroyp) struct label_filter *labels = NULL;
+	int err = label_filter_create(q->selector, &labels);
+
+	if (err)
+		return err;
+
+	struct store_scan scan = {
+		.wall_from_ns = q->wall_from_ns,
+		.wall_to_ns = q->wall_to_ns,
+		.selector = q->selector,
+	};
+	struct merging m = {
+		.profile = p,
+		.filter = {q->wall_from_ns, q->wall_to_ns, labels},
+	};
+
+	return history_scan(e->history, &scan, merge_window, &m);
+}
+
+int query_profile(struct query_engine *e, const struct query *q, struct profile **ret)
+{
+	CLEANUP(profile_destroyp) struct profile *p = NULL;
+	struct profile_options options = {.labels = q->labels, .all_labels = q->all_labels};
+	int err = profile_create(&options, &p);
+
+	if (!err)
+		err = merge(e, q, p);
+	if (!err)
+		err = profile_symbolize(p, e->symbolizer, clock_now_ns() + QUERY_SYMBOL_WAIT_NS);
+	if (err)
+		return err;
+	if (!p->window_count) {
+		p->wall_from_ns = q->wall_from_ns;
+		p->wall_to_ns = q->wall_to_ns;
+	}
+	count_frames(e, p);
+	*ret = take_ptr(p);
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queries: a selector over a time range, answered from the history as a merged profile, a time series, a heat map,
+ * or the labels there are.
+ *
+ * Thread rule: any thread may query; a result belongs to who asked.
+ */
+#ifndef HEARTH_SERVER_QUERY_QUERY_H
+#define HEARTH_SERVER_QUERY_QUERY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/query/history.h"
+#include "server/query/profile.h"
+#include "server/query/selector.h"
+
+/* How long a query waits for symbol files that are still being made. */
+#define QUERY_SYMBOL_WAIT_NS 500000000ull
+
+struct query {
+	char *text;		   /* owned; the selector as given; NULL = "" */
+	struct selector *selector; /* owned; NULL = everything */
+	uint64_t wall_from_ns;
+	uint64_t wall_to_ns;	   /* exclusive */
+	const char *const *labels; /* to keep, NULL-terminated; borrowed; NULL = none */
+	bool all_labels;
+};
+
+/** What queries work on. The counters may be read at any time. */
+struct query_engine {
+	struct history *history;       /* borrowed */
+	struct symbolizer *symbolizer; /* borrowed; NULL = only names fixed in the windows */
+	atomic_ulong frames_resolved;
+	atomic_ulong frames_unresolved;
+};
+
+/** Free what @q owns and make it empty; NULL allowed. */
+void query_release(struct query *q);
+
+/**
+ * Merge and symbolize.
+ *
+ * @ret: on success owned by the caller, free with profile_destroy(); its times are those asked for, cut to what
+ *       the history covers
+ *
+ * Returns 0; -EFBIG if the profile would exceed its memory limit; -E2BIG if a regular expression would exceed its
+ * own; -ENOMEM; -errno of the store.
+ */
+int query_profile(struct query_engine *e, const struct query *q, struct profile **ret);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: keeps frozen windows and gives them back by time. One interface; every implementation passes the
+ * same contract tests (tests/unit/store_contract.h).
+ *
+ *	store_append(s, window)	     as windows close
+ *	store_scan(s, &scan, visit)  queries: profile merge, time series, heatmap and labels are all made from this
+ *
+ * A store may give back other windows than it took (merged, thinned, made from rows), as long as the samples that
+ * the scan asks for come exactly once, with the time resolution it keeps, in windows ordered by their start.
+ *
+ * Thread rule: any thread may call everything but destroy.
+ */
+#ifndef HEARTH_SERVER_STORE_STORE_H
+#define HEARTH_SERVER_STORE_STORE_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "profiler/window.h"
+#include "server/query/selector.h"
+
+struct store;
+
+/** What a query wants to see. */
+struct store_scan {
+	uint64_t wall_from_ns;
+	uint64_t wall_to_ns; /* exclusive; 0 = no end */
+	const struct selector
+		*selector; /* a hint: samples that it excludes need not come; NULL = all */
+};
+
+struct store_stats {
+	uint64_t bytes;		   /* held now */
+	uint64_t limit_bytes;	   /* never exceeded */
+	uint64_t windows;	   /* held now */
+	uint64_t oldest_wall_ns;   /* start of the oldest window; 0 = empty */
+	uint64_t newest_wall_ns;   /* end of the newest window; 0 = empty */
+	uint64_t appended;	   /* windows taken since create */
+	uint64_t evicted_for_age;  /* windows let go because they were too old */
+	uint64_t evicted_for_room; /* windows let go because the limit was reached */
+	uint64_t refused; /* windows that alone exceed the limit, or that could not be written */
+};
+
+/**
+ * Called with each window of a scan; borrowed, take a reference to keep it. May hold samples outside of what was
+ * asked for. Return 0 to go on, anything else to end the scan with that result.
+ */
+typedef int (*store_visit_fn)(struct window *w, void *arg);
+
+/** What an implementation provides; see the functions below. */
+struct store_ops {
+	const char *name; /* "memory", "sqlite", ... */
+	int (*append)(struct store *s, struct window *w);
+	int (*scan)(struct store *s, const struct store_scan *scan, store_visit_fn visit,
+		    void *arg);
+	void (*stats)(struct store *s, struct store_stats *ret);
+	void (*destroy)(struct store *s);
+};
+
+/** Head of every implementation's own struct. */
+struct store {
+	const struct store_ops *ops;
+};
+
+/**
+ * Keep a window. Windows come in the order of their time. What is too old or too much is let go.
+ *
+ * Returns 0; -EFBIG if the window alone exceeds the limit; -ENOMEM; -errno of writing.
+ */
+int store_append(struct store *s, struct window *w);
+
+/**
+ * Visit the windows that overlap a range, oldest first.
+ *
+ * Returns 0; what a visitor returned to stop; -ENOMEM; -errno of reading.
+ */
+int store_scan(struct store *s, const struct store_scan *scan, store_visit_fn visit, void *arg);
+
+/** Figures as of now. */
+void store_stats(struct store *s, struct store_stats *ret);
+
+/** Free; NULL allowed. What has to be durable is on disk afterwards. */
+void store_destroy(struct store *s);
+
+DEFINE_CLEANUP(store_destroy, struct store *)
+
+struct store_memory_options {
+	uint64_t
+		retention_ns; /* windows that ended longer than this before the newest are let go; 0 = 1 h */
+	uint64_t limit_bytes; /* 0 = 256 MiB */
+};
+
+/** A store that keeps windows in memory. @options: NULL = defaults. Returns 0; -ENOMEM. */
+int store_memory_create(const struct store_memory_options *options, struct store **ret);
+
+#endif
