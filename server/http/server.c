@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/http/server.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/parse.h"
+#include "server/http/handlers.h"
+#include "server/http/host_check.h"
+#include "server/http/listen.h"
+
+#define HTTP_THREADS	  2u
+#define QUERY_THREADS	  2u
+#define CONNECTIONS_MAX	  1024u
+#define CONNECTION_IDLE_S 30u
+#define CONNECTION_BYTES  32768u /* for the request's line and headers */
+#define STOP_GRACE_NS	  (2 * NS_PER_S)
+
+struct server {
+	struct service service;
+	struct MHD_Daemon *daemon;
+	uint16_t port;
+	atomic_uint open_requests;
+};
+
+static enum MHD_Result finish(struct request *r)
+{
+	answer_compress(r);
+	r->state = REQUEST_DONE;
+	return answer_send(r);
+}
+
+/* On a worker: the work, then back to the connection's own thread. */
+static void run_job(struct job *job, void *arg)
+{
+	struct request *r = (struct request *)job;
+
+	(void)arg;
+	r->work(r);
+	answer_compress(r);
+	r->state = REQUEST_DONE;
+	MHD_resume_connection(r->connection);
+}
+
+static void give_up_job(struct job *job, enum give_up_reason reason, void *arg)
+{
+	struct request *r = (struct request *)job;
+
+	(void)arg;
+	if (reason == GIVE_UP_STOPPING)
+		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
+	else
+		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the client has gone");
+	r->state = REQUEST_DONE;
+	MHD_resume_connection(r->connection);
+}
+
+static void refuse_job(struct request *r, int err)
+{
+	if (err == -EAGAIN)
+		answer_error(r, MHD_HTTP_TOO_MANY_REQUESTS,
+			     "too many requests wait for their samples already: try again later");
+	else if (err == -EBUSY)
+		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+			     "too many queries are queued already: try again in a moment");
+	else
+		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
+}
+
+/* Suspended before it is submitted: a worker may be done with it before we return. */
+static enum MHD_Result defer(struct request *r)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	r->job.fd = info ? info->connect_fd : -1;
+	MHD_suspend_connection(r->connection);
+
+	int err = scheduler_submit(r->service->scheduler, &r->job);
+
+	if (!err)
+		return MHD_YES;
+	refuse_job(r, err);
+	r->state = REQUEST_DONE;
+	MHD_resume_connection(r->connection);
+	return MHD_YES;
+}
+
+static bool is_method_allowed(struct request *r)
+{
+	const char *at = strstr(r->route->methods, r->method);
+	size_t length = strlen(r->method);
+
+	if (at && length && (at[length] == ',' || !at[length]))
+		return true;
+	answer_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "%.16s is not possible here, only %s",
+		     r->method, r->route->methods);
+	answer_header(r, MHD_HTTP_HEADER_ALLOW, "%s", r->route->methods);
+	return false;
+}
+
+static void dispatch(struct request *r)
+{
+	const struct route *route = route_find(r->path, r->name, sizeof(r->name));
+
+	r->route = route ? route : route_unknown(r->path);
+	if (!host_check(r))
+		return;
+	if (!route) {
+		answer_error(r, MHD_HTTP_NOT_FOUND, "there is no '%.128s' here", r->path);
+		return;
+	}
+	if (!is_method_allowed(r))
+		return;
+	if (route->params && !request_read_params(r))
+		return;
+	route->handle(r);
+}
+
+/* Reads nothing of a body but its length. */
+static bool swallow_body(struct request *r, size_t *upload_size)
+{
+	r->body_bytes += *upload_size;
+	*upload_size = 0;
+	return r->body_bytes <= REQUEST_BODY_MAX;
+}
+
+/* What can be refused on the headers alone; MHD then closes the connection instead of reading the body. */
+static bool refuse_early(struct request *r)
+{
+	const char *length = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
+							 MHD_HTTP_HEADER_CONTENT_LENGTH);
+	uint64_t bytes = 0;
+
+	if (length && (parse_u64(length, &bytes) || bytes > REQUEST_BODY_MAX)) {
+		r->route = route_unknown(r->path);
+		answer_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %u bytes",
+			     REQUEST_BODY_MAX);
+		return true;
+	}
+	return false;
+}
+
+static enum MHD_Result begin(struct server *s, struct MHD_Connection *connection, const char *path,
+			     const char *method, void **state)
+{
+	struct request *r = request_create(&s->service, connection);
+
+	if (!r)
+		return MHD_NO; /* closes the connection */
+	atomic_fetch_add(&s->open_requests, 1);
+	*state = r;
+	r->path = path;
+	r->method = method;
+	return refuse_early(r) ? finish(r) : MHD_YES;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
+				  const char *method, const char *version, const char *upload,
+				  size_t *upload_size, void **state)
+{
+	struct request *r = *state;
+
+	(void)version;
+	(void)upload; /* no route reads a body */
+	if (!r)
+		return begin(arg, connection, path, method, state);
+	if (*upload_size)
+		return swallow_body(r, upload_size) ? MHD_YES : MHD_NO;
+	if (r->state == REQUEST_DONE)
+		return answer_send(r);
+
+	dispatch(r);
+	return r->state == REQUEST_DEFERRED ? defer(r) : finish(r);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
+			 enum MHD_RequestTerminationCode code)
+{
+	struct server *s = arg;
+	struct request *r = *state;
+
+	(void)connection;
+	(void)code;
+	if (!r)
+		return;
+	http_stats_count(s->service.http, r->route ? r->route->name : "unknown", r->answer.status,
+			 clock_now_ns() - r->start_ns);
+	request_destroy(r);
+	*state = NULL;
+	atomic_fetch_sub(&s->open_requests, 1);
+}
+
+/* MHD tells what clients do wrong; they get their 400, and the log is not theirs to fill. */
+static void ignore_log(void *arg, const char *format, va_list args)
+{
+	(void)arg;
+	(void)format;
+	(void)args;
+}
+
+static int start_daemon(struct server *s, int fd)
+{
+	unsigned int flags =
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+
+	s->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, HTTP_THREADS,
+		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+		CONNECTION_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		MHD_OPTION_END);
+	return s->daemon ? 0 : -ENOMEM;
+}
+
+int server_create(const struct server_options *options, struct server **ret)
+{
+	const struct scheduler_options scheduling = {
+		.workers = QUERY_THREADS,
+		.run = run_job,
+		.give_up = give_up_job,
+	};
+	auto_close int fd = -1;
+	struct server *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->service = options->service;
+	err = listen_open(&options->listen, &fd, &s->port);
+	if (!err)
+		err = http_stats_create(&s->service.http);
+	if (!err)
+		err = scheduler_create(&scheduling, &s->service.scheduler);
+	if (!err)
+		err = start_daemon(s, fd);
+	if (err) {
+		server_destroy(s);
+		return err;
+	}
+	(void)take_fd(fd); /* the daemon closes it */
+	*ret = s;
+	return 0;
+}
+
+/* Waits until the answers are out, but not for slow readers. */
+static void drain(struct server *s)
+{
+	uint64_t until_ns = clock_now_ns() + STOP_GRACE_NS;
+
+	while (atomic_load(&s->open_requests) && clock_now_ns() < until_ns)
+		usleep(5000);
+}
+
+void server_destroy(struct server *s)
+{
+	if (!s)
+		return;
+	if (s->daemon) {
+		int fd = MHD_quiesce_daemon(s->daemon);
+
+		if (fd >= 0)
+			(void)close(fd); /* nothing was written through it */
+		scheduler_stop(s->service.scheduler);
+		drain(s);
+		MHD_stop_daemon(s->daemon);
+	}
+	scheduler_destroy(s->service.scheduler);
+	http_stats_destroy(s->service.http);
+	free(s);
+}
+
+uint16_t server_port(const struct server *s)
+{
+	return s->port;
+}
