@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hearth serve: sample the machine, keep history, answer HTTP.
+ *
+ *	options -> data directory -> symbolizer -> profiler loaded -> socket bound -> sampling -> ready
+ *	signal  -> HTTP answers what waits and closes -> sampling stops -> store closes
+ *
+ * Everything is opened before it is announced: a start that fails ends with one line and status 1.
+ */
+#include "server/cmd/serve.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "profiler/privileges.h"
+#include "profiler/profiler.h"
+#include "server/cmd/cmd.h"
+#include "server/log.h"
+#include "server/notify.h"
+#include "server/query/history.h"
+#include "server/store/store.h"
+#include "symbolizer/symbolizer.h"
+
+#define WINDOW_NS     (10 * NS_PER_S)
+#define COMPLAINTS_NS (60 * NS_PER_S) /* between two log lines about the same trouble */
+
+struct daemon {
+	struct serve_options options;
+	char *symbol_dir; /* owned */
+	struct symbolizer *symbolizer;
+	struct profiler *profiler;
+	struct store *store;
+	struct history *history;
+	struct server *server;
+	struct query_engine engine;
+	uint64_t complained_ns; /* loop thread only */
+	sigset_t signals;
+};
+
+/* Called on the profiler's loop thread. */
+static void keep_window(struct window *w, void *arg)
+{
+	struct daemon *d = arg;
+	int err = history_append(d->history, w);
+	uint64_t now_ns = clock_now_ns();
+
+	if (!err || (d->complained_ns && now_ns - d->complained_ns < COMPLAINTS_NS))
+		return;
+	d->complained_ns = now_ns;
+	log_error("cannot keep the samples of %llu s: %s; they are lost, sampling goes on",
+		  (unsigned long long)((w->wall_end_ns - w->wall_start_ns) / NS_PER_S),
+		  strerror(-err));
+}
+
+static int snapshot(void *arg, struct window **ret)
+{
+	struct daemon *d = arg;
+
+	return profiler_snapshot(d->profiler, ret);
+}
+
+/* mkdir -p. */
+static int make_dirs(const char *path)
+{
+	auto_free char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *at = copy + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = '\0';
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			return -errno;
+		*at = '/';
+	}
+	return mkdir(copy, 0755) && errno != EEXIST ? -errno : 0;
+}
+
+static int make_symbol_dir(struct daemon *d)
+{
+	if (asprintf(&d->symbol_dir, "%s/symbols", d->options.data_dir) < 0) {
+		d->symbol_dir = NULL;
+		return cmd_fail("cannot start: out of memory");
+	}
+
+	int err = make_dirs(d->symbol_dir);
+
+	if (!err && access(d->symbol_dir, W_OK | X_OK))
+		err = -errno;
+	if (err)
+		return cmd_fail("cannot write to '%s': %s; choose a directory with --data-dir",
+				d->symbol_dir, strerror(-err));
+	return EXIT_OK;
+}
+
+/* What a missing privilege would let fail later, where the reason is less clear. */
+static int check_privileges(const struct daemon *d)
+{
+	struct privileges p;
+	char text[512];
+
+	privileges_read(&p);
+	if (d->options.no_sampling || p.sys_admin || (p.bpf && p.perfmon))
+		return EXIT_OK;
+	privileges_explain(&p, STEP_LOAD_BPF, -EPERM, text, sizeof(text));
+	return cmd_fail("%s", text);
+}
+
+static int create_symbolizer(struct daemon *d)
+{
+	struct symbolizer_options options = {.cache_dir = d->symbol_dir};
+	int err = symbolizer_create(&options, &d->symbolizer);
+
+	return err ? cmd_fail("cannot start the symbolizer in '%s': %s", d->symbol_dir,
+			      strerror(-err))
+		   : EXIT_OK;
+}
+
+static int create_history(struct daemon *d)
+{
+	struct store_memory_options options = {.retention_ns = d->options.retention_ns};
+	int err = store_memory_create(&options, &d->store);
+
+	if (!err)
+		err = history_create(d->store, d->options.no_sampling ? NULL : snapshot, d,
+				     &d->history);
+	d->engine.history = d->history;
+	d->engine.symbolizer = d->symbolizer;
+	return err ? cmd_fail("cannot start: %s", strerror(-err)) : EXIT_OK;
+}
+
+static int create_profiler(struct daemon *d)
+{
+	char error[512] = "";
+	struct profiler_options options = {
+		.frequency_hz = d->options.frequency_hz,
+		.window_ns = WINDOW_NS,
+		.bpf_memory_bytes = d->options.bpf_memory_bytes,
+		.symbolizer = d->symbolizer,
+		.on_window = keep_window,
+		.on_window_arg = d,
+	};
+
+	if (d->options.no_sampling)
+		return EXIT_OK;
+	return profiler_create(&options, &d->profiler, error, sizeof(error)) ? cmd_fail("%s", error)
+									     : EXIT_OK;
+}
+
+static int start_profiler(struct daemon *d)
+{
+	char error[512] = "";
+
+	if (!d->profiler)
+		return EXIT_OK;
+	return profiler_start(d->profiler, error, sizeof(error)) ? cmd_fail("%s", error) : EXIT_OK;
+}
+
+static int create_server(struct daemon *d)
+{
+	const struct serve_options *o = &d->options;
+	struct server_options options = {
+		.listen = o->listen,
+		.service =
+			{
+				.engine = &d->engine,
+				.store = d->store,
+				.profiler = d->profiler,
+				.symbolizer = d->symbolizer,
+				.window_ns = WINDOW_NS,
+				.bpf_memory_bytes = o->bpf_memory_bytes,
+				.start_wall_ns = clock_wall_now_ns(),
+				.listen_host = o->listen.host,
+				.check_host = o->listen.loopback,
+			},
+	};
+	int err = server_create(&options, &d->server);
+
+	if (!err)
+		return EXIT_OK;
+	if (err == -EADDRINUSE)
+		return cmd_fail(
+			"cannot listen on '%s': the port is in use; stop what listens there, or "
+			"choose another with --listen",
+			o->listen_text);
+	return cmd_fail("cannot listen on '%s': %s; choose another address with --listen",
+			o->listen_text, strerror(-err));
+}
+
+/* Blocked before there are threads, so that all inherit it and only our wait sees them. */
+static void block_signals(struct daemon *d)
+{
+	(void)sigemptyset(&d->signals);
+	(void)sigaddset(&d->signals, SIGINT);
+	(void)sigaddset(&d->signals, SIGTERM);
+	(void)pthread_sigmask(SIG_BLOCK, &d->signals, NULL); /* fails for a bad argument only */
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+static int start(struct daemon *d)
+{
+	int status = check_privileges(d);
+
+	if (!status)
+		status = make_symbol_dir(d);
+	if (!status)
+		status = create_symbolizer(d);
+	if (!status)
+		status = create_history(d);
+	if (!status)
+		status = create_profiler(d);
+	if (!status)
+		status = create_server(d);
+	if (!status)
+		status = start_profiler(d);
+	return status;
+}
+
+/* Sleeps until SIGINT or SIGTERM; tells systemd's watchdog that we live meanwhile. */
+static int wait_for_signal(const struct daemon *d)
+{
+	uint64_t interval_ns = notify_watchdog_ns();
+	struct timespec interval = {(time_t)(interval_ns / NS_PER_S),
+				    (long)(interval_ns % NS_PER_S)};
+	int found;
+
+	do {
+		found = interval_ns ? sigtimedwait(&d->signals, NULL, &interval)
+				    : sigwaitinfo(&d->signals, NULL);
+		if (found < 0 && errno == EAGAIN)
+			notify_send("WATCHDOG=1");
+	} while (found < 0);
+	return found;
+}
+
+static void announce(const struct daemon *d)
+{
+	const char *host = d->options.listen.host;
+	bool v6 = strchr(host, ':') != NULL;
+
+	log_info("listening on http://%s%s%s:%u/", v6 ? "[" : "", *host ? host : "*", v6 ? "]" : "",
+		 server_port(d->server));
+	if (!d->options.listen.loopback)
+		log_warn("'%s' can be reached by others without authentication",
+			 d->options.listen_text);
+	notify_send("READY=1");
+}
+
+/* In the order of who needs whom. */
+static void stop(struct daemon *d)
+{
+	server_destroy(d->server);
+	if (d->profiler)
+		profiler_stop(d->profiler);
+	profiler_destroy(d->profiler);
+	history_destroy(d->history);
+	store_destroy(d->store);
+	symbolizer_destroy(d->symbolizer);
+	free(d->symbol_dir);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	struct daemon d = {0};
+	int status;
+
+	if (!serve_parse(argc, argv, &d.options, &status))
+		return status;
+	log_init(LOG_LEVEL_INFO);
+	block_signals(&d);
+	status = start(&d);
+	if (!status) {
+		announce(&d);
+
+		int found = wait_for_signal(&d);
+
+		notify_send("STOPPING=1");
+		log_info("stopping on %s", found == SIGINT ? "SIGINT" : "SIGTERM");
+		(void)pthread_sigmask(SIG_UNBLOCK, &d.signals,
+				      NULL); /* a second one ends us at once */
+	}
+	stop(&d);
+	return status;
+}
