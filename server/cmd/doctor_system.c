@@ -20,6 +20,7 @@
 #include "base/array.h"
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "server/cmd/doctor.h"
 
 #define DEBUG_DIR	      "/usr/lib/debug/.build-id"
@@ -83,10 +84,11 @@ static int function_address_shown(bool *ret)
 	if (!symbols)
 		return -errno;
 	while (fgets(line, sizeof(line), symbols)) {
-		char *end;
-		uint64_t address = strtoull(line, &end, 16);
+		const char *rest = line;
+		uint64_t address;
 
-		if (strncmp(end, " T ", 3) && strncmp(end, " t ", 3))
+		if (parse_take_hex(&rest, &address) ||
+		    (strncmp(rest, " T ", 3) && strncmp(rest, " t ", 3)))
 			continue;
 		*ret = address != 0;
 		return 0;

@@ -213,6 +213,10 @@ C_RULES = (floors, banned_calls, silent_libraries, no_globals, documented, guard
 WHOLE_RULES = (private_headers, one_skeleton)
 
 
+# Files whose form Debian's tools fix; comments are no part of it.
+DEBIAN_FORM = re.compile(r"deploy/debian/(changelog|control|copyright|source/format)$")
+
+
 def text_rules(path, text):
     """Rules for any text file."""
     lines = text.split("\n")
@@ -226,5 +230,5 @@ def text_rules(path, text):
     if path.endswith((".c", ".h", ".ts", ".py", ".mjs", ".css", ".sh", ".mk", ".proto", ".S")) or "." not in path.split("/")[-1]:
         first = 1 if lines[0].startswith("#!") else 0
         head = "\n".join(lines[first:first + 1])
-        if "SPDX-License-Identifier:" not in head and path not in ("LICENSE", "VERSION"):
+        if "SPDX-License-Identifier:" not in head and path not in ("LICENSE", "VERSION") and not DEBIAN_FORM.match(path):
             yield first + 1, "the first line is to be an SPDX-License-Identifier comment"
