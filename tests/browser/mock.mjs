@@ -67,11 +67,11 @@ function toJson(root, { from = Math.floor(Date.now() / 1000) - 900, to = Math.fl
 }
 
 /** A time series of some processes. */
-function timeseries(from, to, step, graph) {
+function timeseries(from, to, step, limit, graph) {
   const names = [];
   for (let i = 1; i < graph.nodes.parent.length; i++) if (graph.nodes.parent[i] === 0) names.push([graph.strings[graph.nodes.name[i]], graph.nodes.total[i] / graph.total]);
   const n = Math.max(1, Math.round((to - from) / step));
-  const series = names.map(([value, share], k) => ({
+  const series = names.sort((a, b) => b[1] - a[1]).slice(0, limit).map(([value, share], k) => ({
     value, cores: Array.from({ length: n }, (_, i) => Math.max(0, share * 2 * (0.8 + 0.5 * Math.sin(i / (4 + k * 1.7) + k) + 0.2 * Math.sin(i * 1.3 + k * 5)))),
   }));
   return { from, to, step, by: "comm", series };
@@ -99,7 +99,7 @@ export function startMock(port, profile) {
       const from = time(url.searchParams.get("from") ?? "now-15m", now);
       const to = time(url.searchParams.get("to") ?? "now", now);
       if (url.pathname === "/api/v1/query") return json({ ...serving.profile(url), from, to });
-      if (url.pathname === "/api/v1/timeseries") return json(timeseries(from, to, Number(url.searchParams.get("step")), serving.profile(url)));
+      if (url.pathname === "/api/v1/timeseries") return json(timeseries(from, to, Number(url.searchParams.get("step")), Number(url.searchParams.get("limit") ?? 100), serving.profile(url)));
       if (url.pathname === "/api/v1/labels") return json({ labels: ["cgroup", "comm", "exe", "pid", "thread", "unit"] });
       if (url.pathname.startsWith("/api/v1/label/")) return json({ values: ["cc1", "chromium", "make", "node", "python3"] });
       return json({ error: "unknown path" }, 404);

@@ -17,8 +17,8 @@ export interface Range {
 
 export interface Series {
   value: string;
-  /** CPU cores in use at each step. */
-  cores: number[];
+  /** CPU cores in use in each step; null = not sampled then. */
+  cores: (number | null)[];
 }
 
 export interface TimeSeries {
@@ -26,7 +26,10 @@ export interface TimeSeries {
   to: number;
   step: number;
   by: string;
+  /** Most CPU time first. */
   series: Series[];
+  /** The sum of those beyond the limit. */
+  other?: { series: number; cores: (number | null)[] };
 }
 
 function link(path: string, parameters: Record<string, string>): string {
@@ -74,9 +77,10 @@ async function failure(response: Response): Promise<ApiError> {
   return new ApiError(text || `The server answered ${response.status}.`, advice[response.status] ?? "Try again; the server's log says more.", response.status);
 }
 
-/** The merged profile of a selector and range. @param path subtree to open, as the server names it */
-export async function fetchProfile(query: string, r: Range, signal?: AbortSignal, path = ""): Promise<Profile> {
-  const json = await get(link("/api/v1/query", { query, from: r.from, to: r.to, format: "flamegraph", path }), signal);
+/** The merged profile of a selector and range. @param path names from the root to a subtree to be given in full */
+export async function fetchProfile(query: string, r: Range, signal?: AbortSignal, path: string[] = []): Promise<Profile> {
+  const below = path.length ? JSON.stringify(path) : "";
+  const json = await get(link("/api/v1/query", { query, from: r.from, to: r.to, format: "flamegraph", path: below }), signal);
   return parseProfile(json as ProfileJson);
 }
 
@@ -85,32 +89,23 @@ export function downloadLink(query: string, r: Range, format: string): string {
   return link("/api/v1/query", { query, from: r.from, to: r.to, format });
 }
 
-const strings = (x: unknown): string[] => (Array.isArray(x) ? x.filter((v): v is string => typeof v === "string") : []);
-
-/** A list that the server gives as an array or as {"key": array}. */
-function listIn(json: unknown, ...keys: string[]): string[] {
-  if (Array.isArray(json)) return strings(json);
-  for (const k of keys) {
-    const v = (json as Record<string, unknown>)?.[k];
-    if (Array.isArray(v)) return strings(v);
-  }
-  return [];
-}
-
+/** Names of the labels in a range. */
 export async function fetchLabels(r: Range, signal?: AbortSignal): Promise<string[]> {
-  return listIn(await get(link("/api/v1/labels", { from: r.from, to: r.to }), signal), "labels", "names", "data");
+  return ((await get(link("/api/v1/labels", { from: r.from, to: r.to }), signal)) as { labels: string[] }).labels;
 }
 
+/** Values of a label in a range, most samples first. */
 export async function fetchLabelValues(name: string, r: Range, signal?: AbortSignal): Promise<string[]> {
   const path = `/api/v1/label/${encodeURIComponent(name)}/values`;
-  return listIn(await get(link(path, { from: r.from, to: r.to }), signal), "values", "data");
+  return ((await get(link(path, { from: r.from, to: r.to }), signal)) as { values: string[] }).values;
 }
 
+/** CPU cores over time. @param limit how many series at most, the others summed up */
 export async function fetchTimeSeries(
-  query: string, r: Range, step: number, by: string, signal?: AbortSignal,
+  query: string, r: Range, step: number, by: string, limit: number, signal?: AbortSignal,
 ): Promise<TimeSeries> {
   const json = await get(
-    link("/api/v1/timeseries", { query, from: r.from, to: r.to, step: String(step), by }), signal,
+    link("/api/v1/timeseries", { query, from: r.from, to: r.to, step: String(step), by, limit: String(limit) }), signal,
   );
   return json as TimeSeries;
 }

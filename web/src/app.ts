@@ -20,6 +20,7 @@ import type { PageHost, PageView, Picture } from "./page";
 import type { Profile } from "./profile";
 import { QueryBar } from "./querybar";
 import { parsePattern, type Pattern } from "./search";
+import { openFolded } from "./splice";
 import { withMatcher } from "./selector";
 import { shortcutsOf } from "./shortcuts";
 import { Notice, StatusLine } from "./status";
@@ -171,7 +172,7 @@ export class App implements PageHost {
     this.stage.classList.toggle("stale", this.notice.failing);
     if (empty || (page.needsProfile && !tree)) return;
     const { pattern, problem } = this.pattern();
-    const picture: Picture = { state: s, theme: currentTheme(), profile: this.profile!, stacks: tree!, pattern };
+    const picture: Picture = { state: s, theme: currentTheme(), profile: this.profile!, stacks: tree!, pattern, embedded: this.embedded !== null };
     page.update(picture);
     if (problem) this.toolbar.found(null, 0, problem);
   }
@@ -229,8 +230,19 @@ export class App implements PageHost {
     openMenu("Frame", nodeMenu(this, tree, node, this.embedded !== null), x, y);
   }
 
-  open(_tree: Tree, _node: number): boolean {
-    return false;
+  open(tree: Tree, node: number): void {
+    const p = this.profile;
+    if (!p || this.embedded) return this.say("An exported file does not hold what was folded away.");
+    if (tree !== p.tree) return this.say("Remove the filters to open folded frames.");
+    openFolded(p, this.state.query, tree.parent[node]).then(
+      (opened) => {
+        if (this.profile !== p) return;
+        this.profile = { ...p, tree: opened };
+        this.stacks = null;
+        this.show();
+      },
+      (e: Error) => this.say(e.message),
+    );
   }
 
   found(m: Parameters<PageHost["found"]>[0], all: number): void {

@@ -39,8 +39,8 @@ export function oklch(l: number, c: number, hue: number): string {
 /** Lightness, chroma and hue of each kind. */
 const kinds: Record<Theme, [number, number, number][]> = {
   light: [
-    [0.9, 0.006, 70], [0.865, 0.016, 75], [0.835, 0.082, 72], [0.9, 0.062, 88], [0.79, 0.062, 250],
-    [0.81, 0.07, 165], [0.79, 0.075, 335], [0.86, 0.008, 70], [0.92, 0.006, 70],
+    [0.905, 0.006, 70], [0.875, 0.012, 75], [0.855, 0.072, 70], [0.915, 0.055, 92], [0.81, 0.052, 250],
+    [0.83, 0.06, 168], [0.81, 0.065, 338], [0.86, 0.008, 70], [0.93, 0.006, 70],
   ],
   dark: [
     [0.37, 0.008, 70], [0.41, 0.018, 75], [0.47, 0.072, 62], [0.54, 0.068, 82], [0.425, 0.068, 252],
@@ -48,7 +48,7 @@ const kinds: Record<Theme, [number, number, number][]> = {
   ],
 };
 
-const shades = 4;
+const shades = 6;
 const hues = 18;
 
 /** The colour that stands for a kind in a legend. */
@@ -74,9 +74,9 @@ export function restColour(theme: Theme): string {
 
 function kindColouring(t: Tree, theme: Theme): Colouring {
   const palette: string[] = [];
-  const step = theme === "light" ? -0.014 : 0.014;
+  const step = theme === "light" ? 0.012 : 0.014;
   for (const [l, c, hue] of kinds[theme])
-    for (let s = 0; s < shades; s++) palette.push(oklch(l + (s - 1) * step, c, hue));
+    for (let s = 0; s < shades; s++) palette.push(oklch(l + ((s % 3) - 1) * step, c, hue + (s - 2.5) * 2.6));
   const index = new Uint8Array(t.count);
   const hash = stringHashes(t.strings);
   for (let i = 0; i < t.count; i++) index[i] = Math.min(t.kind[i], 8) * shades + ((hash[t.name[i]] >>> 7) % shades);

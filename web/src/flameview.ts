@@ -23,6 +23,8 @@ export class FlamePage implements PageView {
   private matches: Matches | null = null;
   private searched: { tree: Tree; text: string } | null = null;
   private zoomKey = "";
+  /** The node of the last key, so that a click need not look for what it came from. */
+  private known = { tree: null as Tree | null, key: "", node: 0 };
 
   constructor(private readonly host: PageHost, private readonly toolbar: Toolbar, private readonly legend: HTMLElement) {
     this.view = new FlameView({
@@ -77,7 +79,10 @@ export class FlamePage implements PageView {
 
   private zoomNode(): number {
     const key = this.picture!.state.zoom;
-    return key ? Math.max(0, nodeByKey(this.view.tree, key)) : 0;
+    const tree = this.view.tree;
+    if (!key) return 0;
+    if (this.known.tree !== tree || this.known.key !== key) this.known = { tree, key, node: Math.max(0, nodeByKey(tree, key)) };
+    return this.known.node;
   }
 
   private zoom(node: number): void {
@@ -93,7 +98,9 @@ export class FlamePage implements PageView {
       return;
     }
     if (node === this.view.zoom && !this.view.atZoom) this.view.zoomTo(node);
-    this.host.change({ zoom: node > 0 ? nodeKey(t, node) : "" });
+    const key = node > 0 ? nodeKey(t, node) : "";
+    this.known = { tree: t, key, node };
+    this.host.change({ zoom: key });
   }
 
   private showMatches(p: Picture): void {

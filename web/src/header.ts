@@ -52,8 +52,7 @@ export class Header {
   }
 }
 
-/** The mark: three frames of a flame graph that make a flame. */
+/** The mark: a small flame graph. */
 function mark(): SVGSVGElement {
-  const svg = icon("M2 12.5h12v2.5H2zM4 8.8h8v2.5H4zM6 5.1h5v2.5H6zM8 1.4h2v2.5H8z", "mark");
-  return svg;
+  return icon("M1 12.4h14V15H1zM1 8.7h8.4v2.6H1zM10.4 8.7h3.4v2.6h-3.4zM2.4 5h5.2v2.6H2.4zM4 1.3h2.2v2.6H4zM10.4 5h1.8v2.6h-1.8z", "mark");
 }

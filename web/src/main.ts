@@ -3,7 +3,9 @@
 // Starts the page: with the profile inside of an exported file, or with a server.
 import { App } from "./app";
 import { parseProfile, type Profile, type ProfileJson } from "./profile";
-import { startTheme } from "./theme";
+import { kindColour } from "./colour";
+import { kindNames } from "./tree";
+import { onTheme, startTheme } from "./theme";
 
 /** The profile of an exported file; null when this is the served page. */
 function embeddedProfile(): Profile | null {
@@ -12,6 +14,7 @@ function embeddedProfile(): Profile | null {
 }
 
 startTheme();
+onTheme((t) => kindNames.forEach((_, k) => document.documentElement.style.setProperty(`--kind-${k}`, kindColour(k, t))));
 const root = document.getElementById("app")!;
 try {
   new App(root, embeddedProfile()).start();

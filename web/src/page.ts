@@ -15,6 +15,8 @@ export interface Picture {
   /** The profile after drop, keep and hide. */
   stacks: Tree;
   pattern: Pattern | null;
+  /** Whether this is an exported file, without a server. */
+  embedded: boolean;
 }
 
 /** What a view asks of the page. */
@@ -24,8 +26,8 @@ export interface PageHost {
   hover: (tree: Tree, node: number, zoom: number, x: number, y: number) => void;
   /** Open the menu of a node. */
   menu: (tree: Tree, node: number, x: number, y: number) => void;
-  /** Open a folded subtree. Returns whether the page could. */
-  open: (tree: Tree, node: number) => boolean;
+  /** Open a folded subtree. */
+  open: (tree: Tree, node: number) => void;
   /** Tell how the search went, for the toolbar. */
   found: (m: Matches | null, all: number) => void;
   /** Say something for a moment. */

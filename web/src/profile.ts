@@ -15,6 +15,8 @@ export interface ProfileJson {
   nodes: {
     parent: number[]; name: number[]; kind: number[]; binary: number[]; file: number[]; line: number[];
     self: number[]; total: number[];
+    /** Of a difference: the other side. */
+    base_self?: number[]; base_total?: number[];
   };
   elided?: { nodes: number; samples: number };
   lost?: Record<string, number>;

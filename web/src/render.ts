@@ -69,7 +69,7 @@ function drawRow(ctx: CanvasRenderingContext2D, s: Scene, text: TextFitter, row:
   const scale = s.width / (s.x1 - s.x0);
   const end = layout.rowFirst[row + 1];
   const y = rowTop(s, row);
-  ctx.globalAlpha = row < s.zoomDepth ? 0.6 : 1;
+  ctx.globalAlpha = row < s.zoomDepth ? 0.72 : 1;
   let at = firstEndingAfter(layout, row, x0);
   while (at < end) {
     const node = layout.rowNodes[at];

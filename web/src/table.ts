@@ -27,7 +27,9 @@ export class TableView {
   private rows: Row[] = [];
   private shown: Row[] = [];
   private all = 0;
+  private most = { self: 0, total: 0 };
   private profile: Profile | null = null;
+  private exact: Row[] | null = null;
   private sortBy = "-self";
   private pattern: Pattern | null = null;
   private active = 0;
@@ -41,17 +43,23 @@ export class TableView {
     new ResizeObserver(() => this.draw()).observe(this.scroller);
   }
 
-  /** Show the functions of a tree. */
-  update(profile: Profile, tree: Tree, sortBy: string, pattern: Pattern | null): void {
-    if (this.tree !== tree) {
-      this.rows = topFunctions(tree);
+  /** Show the functions of a tree. @param exact rows that know more than the tree does */
+  update(profile: Profile, tree: Tree, sortBy: string, pattern: Pattern | null, exact: Row[] | null = null): void {
+    if (this.tree !== tree || this.exact !== exact) {
+      this.rows = exact ?? topFunctions(tree);
       this.tree = tree;
+      this.exact = exact;
     }
     this.profile = profile;
     this.all = tree.total[0];
     this.pattern = pattern;
     this.sortBy = sortBy;
     sortRows(this.rows, sortBy);
+    this.most = { self: 0, total: 0 };
+    for (const r of this.rows) {
+      this.most.self = Math.max(this.most.self, r.self);
+      this.most.total = Math.max(this.most.total, r.total);
+    }
     this.shown = pattern ? this.rows.filter((r) => this.matches(r, tree)) : this.rows;
     this.active = Math.min(this.active, Math.max(0, this.shown.length - 1));
     this.heading();
@@ -71,7 +79,7 @@ export class TableView {
 
   private matches(r: Row, t: Tree): boolean {
     const p = this.pattern!;
-    return p.regex.test(p.field === "file" ? t.strings[t.file[r.node]] : r[p.field]);
+    return p.regex.test(p.field !== "file" ? r[p.field] : r.node >= 0 ? t.strings[t.file[r.node]] : "");
   }
 
   private heading(): void {
@@ -104,10 +112,11 @@ export class TableView {
     else this.scroller.removeAttribute("aria-activedescendant");
   }
 
-  private figure(p: Profile, samples: number, label: string): HTMLElement {
+  /** A figure with a bar that compares it with the largest one of its column. */
+  private figure(p: Profile, samples: number, most: number, label: string): HTMLElement {
     const share = this.all ? samples / this.all : 0;
     const bar = h("span.bar");
-    bar.style.width = `${share * 100}%`;
+    bar.style.width = `${most > 0 ? (samples / most) * 100 : 0}%`;
     const error = samples > 0 ? `± ${formatShare(shareError(samples, this.all)).replace(" %", "")}` : "";
     return h("div.cell-figure", { role: "cell", title: `${label} ${formatShare(share)} ${error}`.trim() },
       bar, h("span.share", null, formatShare(share)), h("span.time", null, formatSeconds(cpuSeconds(p, samples))));
@@ -124,7 +133,7 @@ export class TableView {
       },
     });
     add(e, [
-      this.figure(p, r.self, "Self"), this.figure(p, r.total, "Total"),
+      this.figure(p, r.self, this.most.self, "Self"), this.figure(p, r.total, this.most.total, "Total"),
       h("div.cell-name", { role: "cell" },
         h(`span.kind-dot.kind-${r.kind}`, { title: kindNames[r.kind] }),
         h("span.name", { dir: "auto", title: cleanName(r.name) }, cleanName(r.name)),

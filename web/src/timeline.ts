@@ -19,28 +19,25 @@ export interface TimelineEvents {
   choose: (label: string, value: string) => void;
 }
 
-/** A band of the stack; the last one gathers the rest. */
+/** A band of the stack; the last one gathers the rest. NaN = not sampled then. */
 interface Band {
   name: string;
   rest: boolean;
   cores: Float64Array;
-  sum: number;
+  mean: number;
 }
 
-/** The largest series as bands, the others summed up as the last. */
-export function bandsOf(t: TimeSeries, most = shownSeries): Band[] {
-  const bands = t.series.map((s) => {
-    const cores = Float64Array.from(s.cores, (v) => v ?? 0);
-    return { name: s.value, rest: false, cores, sum: cores.reduce((a, b) => a + b, 0) };
-  });
-  bands.sort((a, b) => b.sum - a.sum || (a.name < b.name ? -1 : 1));
-  if (bands.length <= most + 1) return bands;
-  const rest = { name: `${bands.length - most} others`, rest: true, cores: new Float64Array(bands[0].cores.length), sum: 0 };
-  for (const b of bands.slice(most)) {
-    rest.sum += b.sum;
-    for (let i = 0; i < rest.cores.length; i++) rest.cores[i] += b.cores[i] ?? 0;
-  }
-  return [...bands.slice(0, most), rest];
+function band(name: string, rest: boolean, values: (number | null)[]): Band {
+  const cores = Float64Array.from(values, (v) => v ?? NaN);
+  const known = cores.filter((v) => !Number.isNaN(v));
+  return { name, rest, cores, mean: known.length ? known.reduce((a, b) => a + b, 0) / known.length : 0 };
+}
+
+/** The series as bands, largest first, what the server summed up last. */
+export function bandsOf(t: TimeSeries): Band[] {
+  const bands = t.series.map((s) => band(s.value, false, s.cores));
+  if (t.other) bands.push(band(`${t.other.series} other${t.other.series === 1 ? "" : "s"}`, true, t.other.cores));
+  return bands;
 }
 
 /** A step that gives about one point in three pixels, in whole seconds that people expect. */
@@ -86,7 +83,7 @@ export class Timeline {
     const now = Date.now() / 1000;
     const seconds = parseTime(s.to, now) - parseTime(s.from, now);
     try {
-      const data = await fetchTimeSeries(s.query, s, stepFor(seconds, this.canvas.clientWidth || 900), s.by, asked.signal);
+      const data = await fetchTimeSeries(s.query, s, stepFor(seconds, this.canvas.clientWidth || 900), s.by, shownSeries, asked.signal);
       if (asked.signal.aborted) return;
       this.data = data;
       this.bands = bandsOf(data);
@@ -110,8 +107,7 @@ export class Timeline {
     fill(this.legend, ...this.bands.map((b, i) => {
       const swatch = h("span.swatch");
       swatch.style.background = this.colourOf(i);
-      const mean = b.sum / Math.max(1, b.cores.length);
-      const parts = [swatch, h("span.legend-name", { dir: "auto" }, cleanName(b.name) || "(none)"), h("span.legend-figure", null, formatFigure(mean))];
+      const parts = [swatch, h("span.legend-name", { dir: "auto" }, cleanName(b.name) || "(none)"), h("span.legend-figure", null, formatFigure(b.mean))];
       if (b.rest) return h("span.legend-item", null, ...parts);
       return h("button.legend-item", { type: "button", title: `Only ${by}="${cleanName(b.name)}"`, onclick: () => this.events.choose(by, b.name) }, ...parts);
     }));
@@ -132,7 +128,7 @@ export class Timeline {
     const n = this.bands[0].cores.length;
     const stack = new Float64Array(n);
     let most = 0;
-    for (const b of this.bands) for (let i = 0; i < n; i++) most = Math.max(most, (stack[i] += b.cores[i]));
+    for (const b of this.bands) for (let i = 0; i < n; i++) most = Math.max(most, (stack[i] += b.cores[i] || 0));
     const top = niceCeiling(most);
     const x = (i: number) => (Math.min(n, i) / n) * width;
     const y = (v: number) => height - (v / top) * (height - 4);
@@ -141,18 +137,38 @@ export class Timeline {
       ctx.fillStyle = this.colourOf(k);
       ctx.beginPath();
       for (let i = 0; i < n; i++) {
-        ctx.lineTo(x(i), y(base[i] + b.cores[i]));
-        ctx.lineTo(x(i + 1), y(base[i] + b.cores[i]));
+        const level = y(base[i] + (b.cores[i] || 0));
+        ctx.lineTo(x(i), level);
+        ctx.lineTo(x(i + 1), level);
       }
       for (let i = n - 1; i >= 0; i--) {
         ctx.lineTo(x(i + 1), y(base[i]));
         ctx.lineTo(x(i), y(base[i]));
-        base[i] += b.cores[i];
+        base[i] += b.cores[i] || 0;
       }
       ctx.fill();
     });
+    this.drawGaps(ctx, x);
     this.drawAxis(ctx, width, top);
     if (this.brush) this.drawBrush(ctx, width);
+  }
+
+  /** Hatch the time that was not sampled, so that it does not look idle. */
+  private drawGaps(ctx: CanvasRenderingContext2D, x: (i: number) => number): void {
+    const cores = this.bands[0].cores;
+    ctx.save();
+    ctx.beginPath();
+    for (let i = 0; i < cores.length; i++) if (Number.isNaN(cores[i])) ctx.rect(x(i), 0, x(i + 1) - x(i), height);
+    ctx.clip();
+    ctx.strokeStyle = inks[this.theme].dimText;
+    ctx.globalAlpha = 0.16;
+    ctx.beginPath();
+    for (let at = -height; at < x(cores.length); at += 7) {
+      ctx.moveTo(at, height);
+      ctx.lineTo(at + height, 0);
+    }
+    ctx.stroke();
+    ctx.restore();
   }
 
   private drawAxis(ctx: CanvasRenderingContext2D, width: number, top: number): void {
@@ -255,9 +271,12 @@ export class Timeline {
     const i = Math.min(n - 1, Math.floor(((t - d.from) / (d.to - d.from)) * n));
     const total = this.bands.reduce((a, b) => a + b.cores[i], 0);
     const first = this.bands.reduce((a, b) => (b.cores[i] > a.cores[i] ? b : a));
+    const what = Number.isNaN(total)
+      ? "not sampled"
+      : `${formatFigure(total)} cores · most ${cleanName(first.name) || "(none)"} ${formatFigure(first.cores[i])}`;
     this.readout.textContent = this.brush
       ? `${formatClock(Math.min(this.brush.from, this.brush.to), true)} – ${formatClock(Math.max(this.brush.from, this.brush.to), true)}`
-      : `${formatClock(t, true)} · ${formatFigure(total)} cores · most ${cleanName(first.name) || "(none)"} ${formatFigure(first.cores[i])}`;
+      : `${formatClock(t, true)} · ${what}`;
     this.readout.hidden = false;
     const box = this.canvas.getBoundingClientRect();
     const x = clientX - box.left;

@@ -132,21 +132,27 @@ export function stringHashes(strings: string[]): Uint32Array {
  * root, in base 36. It goes into links, so it depends on nothing but names and kinds.
  */
 export function nodeKey(t: Tree, node: number): string {
-  let hash: [number, number] = [0, 0];
-  for (const i of pathTo(t, node)) hash = mix(hash, nodeHash(t, i));
-  return keyText(hash);
+  let low = 0;
+  let high = 0;
+  for (const i of pathTo(t, node)) {
+    const h = nodeHash(t, i);
+    low = mixLow(low, h);
+    high = mixHigh(high, low, h);
+  }
+  return keyText(low, high);
 }
 
 /** The node a key stands for; -1 = this profile has no such stack. */
 export function nodeByKey(t: Tree, key: string): number {
   const low = new Uint32Array(t.count);
   const high = new Uint32Array(t.count);
+  const wanted = keyNumber(key);
   for (let i = 0; i < t.count; i++) {
     const p = t.parent[i];
-    const h = mix(p < 0 ? [0, 0] : [low[p], high[p]], nodeHash(t, i));
-    low[i] = h[0];
-    high[i] = h[1];
-    if (keyText(h) === key) return i;
+    const h = nodeHash(t, i);
+    low[i] = mixLow(p < 0 ? 0 : low[p], h);
+    high[i] = mixHigh(p < 0 ? 0 : high[p], low[i], h);
+    if ((high[i] & 0xfffff) * 0x100000000 + low[i] === wanted) return i;
   }
   return -1;
 }
@@ -155,12 +161,20 @@ function nodeHash(t: Tree, i: number): number {
   return i === 0 ? 1 : Math.imul(stringHashes(t.strings)[t.name[i]], 31) + t.kind[i];
 }
 
-function mix([low, high]: [number, number], value: number): [number, number] {
+function mixLow(low: number, value: number): number {
   const a = Math.imul(low ^ value, 0x9e3779b1);
-  const b = Math.imul(high ^ value ^ (a >>> 15), 0x85ebca6b);
-  return [(a ^ (b >>> 13)) >>> 0, (b ^ (a >>> 16)) >>> 0];
+  return (a ^ (a >>> 15)) >>> 0;
 }
 
-function keyText([low, high]: [number, number]): string {
+function mixHigh(high: number, low: number, value: number): number {
+  const b = Math.imul(high ^ value ^ (low >>> 7), 0x85ebca6b);
+  return (b ^ (b >>> 13)) >>> 0;
+}
+
+function keyText(low: number, high: number): string {
   return ((high & 0xfffff) * 0x100000000 + low).toString(36);
+}
+
+function keyNumber(key: string): number {
+  return /^[0-9a-z]{1,11}$/.test(key) ? parseInt(key, 36) : NaN;
 }
