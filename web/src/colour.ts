@@ -140,7 +140,7 @@ export interface Ink {
 
 export const inks: Record<Theme, Ink> = {
   light: {
-    text: "#26231f", dimText: "#6f6a63", sliver: "#d9cdbb", dim: "#eceae6", match: "#c2410c", matchText: "#ffffff",
+    text: "#26231f", dimText: "#6b665f", sliver: "#d9cdbb", dim: "#eceae6", match: "#c2410c", matchText: "#ffffff",
     outline: "#1c1a17", background: "#fdfcfa",
   },
   dark: {

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the browser tests share: bundling a module for node, Chromium, and a server with a known workload.
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const esbuild = createRequire(join(root, "web/package.json"))("esbuild");
+
+/** Import modules of web/src as one: { tree, search, ... }. */
+export async function modules(...names) {
+  const source = names.map((n) => `export * as ${n} from "./${n}";`).join("\n");
+  const result = await esbuild.build({
+    stdin: { contents: source, resolveDir: join(root, "web/src"), loader: "ts" }, bundle: true, format: "esm", write: false,
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(result.outputFiles[0].text).toString("base64")}`);
+}
+
+/** Chromium as Debian packages it, without any traffic of its own. */
+export function launchBrowser() {
+  return chromium.launch({
+    executablePath: "/usr/bin/chromium", headless: true,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+/** A page that keeps what must not happen: console errors, exceptions, requests to elsewhere. */
+export async function openPage(browser, url, options = {}) {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", ...options });
+  page.problems = [];
+  page.on("console", (m) => m.type() === "error" && page.problems.push(`console: ${m.text()}`));
+  page.on("pageerror", (e) => page.problems.push(`exception: ${e.message}`));
+  page.on("request", (r) => {
+    if (new URL(r.url()).origin !== new URL(url).origin && !/^(data|blob):/.test(r.url())) page.problems.push(`request to ${r.url()}`);
+  });
+  await page.goto(url);
+  return page;
+}
+
+/** A port nobody uses now, from those given to browser tests. */
+async function freePort() {
+  for (let port = 7990; port < 7994; port++) {
+    const free = await new Promise((resolve) => {
+      const s = createServer().once("error", () => resolve(false)).once("listening", () => s.close(() => resolve(true)));
+      s.listen(port, "127.0.0.1");
+    });
+    if (free) return port;
+  }
+  throw new Error("ports 7990 to 7993 are all in use");
+}
+
+/** Run a program until stop() is called. */
+function start(command, args, options = {}) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+  let output = "";
+  child.stdout.on("data", (d) => (output += d));
+  child.stderr.on("data", (d) => (output += d));
+  const ended = new Promise((resolve) => child.on("exit", resolve));
+  return { child, ended, get output() { return output; }, stop: () => (child.kill("SIGTERM"), ended) };
+}
+
+/** Start `hearth serve` on a port of its own and wait until it is ready. */
+export async function startHearth(...args) {
+  const port = await freePort();
+  const data = mkdtempSync(join(tmpdir(), "hearth-browser-"));
+  const program = process.env.HEARTH ?? join(root, "build/hearth");
+  const run = start(program, ["serve", "--listen", `127.0.0.1:${port}`, "--data-dir", data, ...args]);
+  const url = `http://127.0.0.1:${port}`;
+  let gone = false;
+  void run.ended.then(() => (gone = true));
+  for (let i = 0; i < 150; i++) {
+    if (gone) throw new Error(`hearth serve ended: ${run.output}`);
+    const ready = await fetch(`${url}/readyz`).then((r) => r.ok, () => false);
+    if (ready) {
+      const stop = () => run.stop().then(() => rmSync(data, { recursive: true, force: true }));
+      return { url, port, stop, get output() { return run.output; } };
+    }
+    await new Promise((r) => setTimeout(r, 100));
+  }
+  await run.stop();
+  throw new Error(`hearth serve was not ready after 15 s: ${run.output}`);
+}
+
+/** A program whose time is spent in functions we know: 70 % in hot_loop, 30 % in warm_loop, both below work(). */
+export function startWorkload(seconds) {
+  const directory = mkdtempSync(join(tmpdir(), "hearth-work-"));
+  const source = join(root, "tests/browser/workload.c");
+  const program = join(directory, "webworkload");
+  return new Promise((resolve, reject) => {
+    const cc = start("gcc", ["-O1", "-g", "-fno-omit-frame-pointer", "-o", program, source]);
+    void cc.ended.then((status) => {
+      if (status !== 0) return reject(new Error(`the workload does not compile: ${cc.output}`));
+      const run = start(program, [String(seconds)]);
+      return resolve({ ended: run.ended, stop: () => run.stop().then(() => rmSync(directory, { recursive: true, force: true })) });
+    });
+  });
+}
+
+/** Folded text as rows of [frames, count]. */
+export function parseFolded(text) {
+  return text.trim().split("\n").filter(Boolean).map((line) => {
+    const at = line.lastIndexOf(" ");
+    return [line.slice(0, at).split(";"), Number(line.slice(at + 1))];
+  });
+}
+
+/** The pixel colours of a canvas, as a set of "r,g,b". */
+export function canvasColours(page, selector = ".flame-canvas") {
+  return page.$eval(selector, (c) => {
+    const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+    const colours = {};
+    for (let i = 0; i < d.length; i += 4) {
+      const k = `${d[i]},${d[i + 1]},${d[i + 2]}`;
+      colours[k] = (colours[k] ?? 0) + 1;
+    }
+    return colours;
+  });
+}
