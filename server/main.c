@@ -17,6 +17,7 @@ struct command {
 static const struct command commands[] = {
 	{"doctor", cmd_doctor, "say what this machine allows and what mends it"},
 	{"inspect", cmd_inspect, "show what Hearth reads in a binary"},
+	{"serve", cmd_serve, "sample the machine, keep history, answer HTTP"},
 	{"version", cmd_version, "print the version"},
 };
 
