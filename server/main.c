@@ -15,6 +15,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{"record", cmd_record, "profile a command, processes or the machine into a file"},
 	{"doctor", cmd_doctor, "say what this machine allows and what mends it"},
 	{"inspect", cmd_inspect, "show what Hearth reads in a binary"},
 	{"serve", cmd_serve, "sample the machine, keep history, answer HTTP"},

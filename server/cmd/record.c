@@ -190,7 +190,8 @@ static int release_command(struct recording *r)
 
 	if (!err)
 		return EXIT_OK;
-	(void)cmd_fail("cannot run '%s': %s", r->options.command[0], strerror(-err));
+	(void)cmd_fail("cannot run '%s': %s; give a program in PATH or a path to one",
+		       r->options.command[0], strerror(-err));
 	return err == -ENOENT || err == -ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_RUN;
 }
 
