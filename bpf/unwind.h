@@ -20,29 +20,17 @@
 #define HEARTH_BPF_UNWIND_H
 
 #include "bpf/unwind_format.h"
+#include "bpf/unwind_state.h"
+
+#ifdef __clang__
+#define UNWIND_UNROLL _Pragma("unroll")
+#else
+#define UNWIND_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
-
-#define UNWIND_REGS 32 /* DWARF numbers below this can be known */
-
-/** Where an unwinder is: one frame of a thread. Zeroed before use; lives in per-CPU memory, not on the BPF stack. */
-struct unwind_state {
-	__u64 pc;
-	__u64 regs[UNWIND_REGS]; /* by DWARF number */
-	__u32 known;		 /* bit per register whose value is known */
-	__u8 exact; /* pc is where the frame is; otherwise a return address, which may lie behind its function */
-	__u8 leaf; /* nothing was called from this frame: interrupted, or in a system call */
-	__u8 end;  /* enum unwind_end */
-	__u8 by_frame_pointer; /* the last step had no row and went by frame pointer */
-	struct unwind_process process;
-	struct unwind_mapping mapping; /* covers the frame, or the one before; end = 0: none yet */
-	struct unwind_rule rule;       /* of the frame */
-	__u64 scratch[18];
-	__u32 result;	 /* of a search, see above */
-	__u32 miss_page; /* UNWIND_END_MISS_PAGE: which page of mapping.exe */
-};
 
 /** The address to look up: inside the instruction that the frame executes or has called from. */
 static __always_inline __u64 unwind_lookup_pc(const struct unwind_state *u)
@@ -73,7 +61,7 @@ static __always_inline __u32 unwind_search(struct unwind_state *u, const void *c
 {
 	__u64 low = 0, left = count;
 
-#pragma unroll
+	UNWIND_UNROLL
 	for (int step = 0; step < 13; step++) { /* 2^12 items at most */
 		__u64 half = left >> 1;
 
@@ -135,7 +123,7 @@ static __always_inline __u32 unwind_search_rows(struct unwind_state *u, const vo
 {
 	__u64 low = 0, left = count;
 
-#pragma unroll
+	UNWIND_UNROLL
 	for (int step = 0; step < 15; step++) { /* 2^14 rows at most */
 		__u64 half = left >> 1;
 
@@ -181,13 +169,25 @@ static __always_inline enum unwind_end unwind_find_row(struct unwind_state *u, _
 	return UNWIND_END_NOT_YET;
 }
 
+/** Reference to the directory of the executable in u->mapping, or UNWIND_REF_NONE or UNWIND_REF_NO_TABLE. */
+static __always_inline __u32 unwind_find_directory(struct unwind_state *u)
+{
+	const char *chunk = unwind_chunk(u, 0);
+
+	if (!chunk)
+		return UNWIND_REF_NONE;
+	return *(const volatile __u32 *)(chunk + ((u->mapping.exe * 4) & (UNWIND_CHUNK_BYTES - 4)));
+}
+
 /** Find the rule of the frame, whose mapping is in u->mapping. Returns 0 or an end; a missing row is UNWIND_CFA_NONE. */
 static __always_inline enum unwind_end unwind_find_rule(struct unwind_state *u)
 {
-	__u32 ref = u->mapping.directory;
+	if (!u->mapping.exe)
+		return UNWIND_END_NOT_YET;
 
-	u->rule.cfa = UNWIND_CFA_NONE;
-	if (!u->mapping.exe || ref == UNWIND_REF_NO_TABLE)
+	__u32 ref = unwind_find_directory(u);
+
+	if (ref == UNWIND_REF_NO_TABLE)
 		return UNWIND_END_NOT_YET;
 	if (ref == UNWIND_REF_NONE)
 		return UNWIND_END_MISS_TABLE;

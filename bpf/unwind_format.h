@@ -17,7 +17,8 @@
  * immutable once they are referred to, but for unwind_page.used and unwind_directory.pages[].
  *
  *	process (BPF hash, by tgid) -> struct unwind_mapping[], sorted by start (or a list of such tables)
- *	struct unwind_mapping       -> struct unwind_directory, one per executable
+ *	struct unwind_mapping       -> number of an executable
+ *	chunk 0                     -> __u32[UNWIND_EXES]: reference to its struct unwind_directory
  *	struct unwind_directory     -> struct unwind_page, one per 64 KiB, 0 while it is not loaded
  */
 #ifndef HEARTH_BPF_UNWIND_FORMAT_H
@@ -38,9 +39,11 @@
 #define UNWIND_DIRECTORY_PAGES \
 	32768u /* 2 GiB of text; executables with more stay out of the kernel */
 
-/** Where a block is: chunk << 12 | offset / 64. The first block of chunk 0 is never handed out. */
+#define UNWIND_EXES (UNWIND_CHUNK_BYTES / 4) /* executables known at a time; number 0 is none */
+
+/** Where a block is: chunk << 12 | offset / 64. Chunk 0 holds no blocks, so small values are free for: */
 #define UNWIND_REF_NONE	       0u
-#define UNWIND_REF_NO_TABLE    1u /* in unwind_mapping.directory: it is known that there is no table */
+#define UNWIND_REF_NO_TABLE    1u /* in chunk 0: it is known that there is no table */
 #define UNWIND_REF_TOO_BIG     1u /* in unwind_directory.pages[]: the page exceeds the limits above */
 #define UNWIND_REF_OFFSET_BITS 12
 #define UNWIND_REF_OFFSET(ref) (((ref) & ((1u << UNWIND_REF_OFFSET_BITS) - 1)) * UNWIND_BLOCK_ALIGN)
@@ -115,10 +118,10 @@ struct unwind_directory {
 /** One executable mapping of a process. */
 struct unwind_mapping {
 	__u64 start;
-	__u64 end;	 /* exclusive */
-	__u64 bias;	 /* runtime address - ELF vaddr */
-	__u32 exe;	 /* 0 = memory without a file */
-	__u32 directory; /* reference; UNWIND_REF_NONE = table not made yet */
+	__u64 end;  /* exclusive */
+	__u64 bias; /* runtime address - ELF vaddr */
+	__u32 exe;  /* number of the executable; 0 = memory without a file */
+	__u32 reserved;
 };
 
 /** One entry of the list of tables of a process with more than UNWIND_TABLE_MAPPINGS mappings; 16 bytes. */

@@ -199,11 +199,56 @@ static __always_inline enum unwind_end unwind_find_bp(struct unwind_state *u, __
 	return UNWIND_END_NOT_YET;
 }
 
+/** The return address into u->scratch[2]. Returns 0 or an end. */
+static __always_inline enum unwind_end unwind_find_ra(struct unwind_state *u, __u64 cfa,
+						      __s32 offset)
+{
+	__u32 kind = UNWIND_KIND(u->rule.ra), reg = UNWIND_REGNO(u->rule.ra) & (UNWIND_REGS - 1);
+
+	if (kind == UNWIND_REG_CFA) {
+		if (unwind_read(u, &u->scratch[2], 8, cfa + (__u64)(__s64)offset))
+			return UNWIND_END_FAIL_READ;
+		return UNWIND_END_NOT_YET;
+	}
+	if (kind != UNWIND_REG_REGISTER)
+		return UNWIND_END_FAIL_EXPRESSION;
+	if (!(u->known >> reg & 1))
+		return UNWIND_END_FAIL_REGISTER;
+	u->scratch[2] = u->regs[reg];
+	return UNWIND_END_NOT_YET;
+}
+
+/** Go to the caller, given the CFA: return address and frame pointer, in one read where they lie side by side. */
+static __always_inline enum unwind_end unwind_recover(struct unwind_state *u, __u64 cfa,
+						      __s32 ra_offset)
+{
+	enum unwind_end end = UNWIND_END_NOT_YET;
+	__u64 bp;
+
+	if (u->rule.bp == UNWIND_PACK(UNWIND_REG_CFA, 0) &&
+	    u->rule.ra == UNWIND_PACK(UNWIND_REG_CFA, 0) && u->rule.bp_offset == ra_offset - 8 &&
+	    cfa - 16 >= u->regs[UNWIND_RSP] && ra_offset == -8) {
+		if (unwind_read(u, &u->scratch[1], 16, cfa - 16))
+			return UNWIND_END_FAIL_READ;
+		bp = u->scratch[1];
+		u->known |= 1u << UNWIND_RBP;
+	} else {
+		end = unwind_find_ra(u, cfa, ra_offset);
+		if (!end)
+			end = unwind_find_bp(u, cfa, &bp);
+		if (end)
+			return end;
+	}
+	end = unwind_return(u, cfa, u->scratch[2]);
+	if (!end)
+		u->regs[UNWIND_RBP] = bp;
+	return end;
+}
+
 /** Go to the caller by u->rule. Returns 0 or an end. */
 static __always_inline enum unwind_end unwind_apply(struct unwind_state *u)
 {
 	__u32 kind = UNWIND_KIND(u->rule.cfa);
-	int plain_signal = 0;
 
 	if (kind == UNWIND_CFA_NONE)
 		return unwind_without_row(u);
@@ -211,42 +256,22 @@ static __always_inline enum unwind_end unwind_apply(struct unwind_state *u)
 		return UNWIND_END_COMPLETE;
 	if (kind == UNWIND_CFA_EXPR)
 		return UNWIND_END_FAIL_EXPRESSION;
-	if (kind == UNWIND_CFA_SIGNAL) {
-		if (!(u->rule.flags & UNWIND_RULE_PLAIN_SIGNAL))
-			return unwind_signal(u);
-		plain_signal = 1;
+	if (kind == UNWIND_CFA_SIGNAL && !(u->rule.flags & UNWIND_RULE_PLAIN_SIGNAL))
+		return unwind_signal(u);
+	if (kind == UNWIND_CFA_PLT) {
+		u->rule.bp = UNWIND_PACK(UNWIND_REG_SAME, 0);
+		u->rule.ra = UNWIND_PACK(UNWIND_REG_CFA, 0);
+		u->rule.extra = -8;
 	}
 
 	enum unwind_end end = unwind_find_cfa(u, kind);
 
 	if (end)
 		return end;
-
-	__u64 cfa = u->scratch[0], ra, bp;
-	__u32 ra_kind = UNWIND_KIND(u->rule.ra),
-	      ra_reg = UNWIND_REGNO(u->rule.ra) & (UNWIND_REGS - 1);
-	__s32 ra_offset = kind == UNWIND_CFA_DEREF ? -8 : u->rule.extra;
-
-	if (ra_kind == UNWIND_REG_REGISTER) {
-		if (!(u->known >> ra_reg & 1))
-			return UNWIND_END_FAIL_REGISTER;
-		ra = u->regs[ra_reg];
-	} else if (ra_kind == UNWIND_REG_CFA) {
-		if (unwind_read(u, &u->scratch[2], 8, cfa + (__u64)(__s64)ra_offset))
-			return UNWIND_END_FAIL_READ;
-		ra = u->scratch[2];
-	} else {
-		return UNWIND_END_FAIL_EXPRESSION;
-	}
-	end = unwind_find_bp(u, cfa, &bp);
-	if (end)
-		return end;
-	end = unwind_return(u, cfa, ra);
-	if (end)
-		return end;
-	u->regs[UNWIND_RBP] = bp;
-	u->exact = (__u8)plain_signal;
-	return UNWIND_END_NOT_YET;
+	end = unwind_recover(u, u->scratch[0], kind == UNWIND_CFA_DEREF ? -8 : u->rule.extra);
+	if (!end && kind == UNWIND_CFA_SIGNAL)
+		u->exact = 1;
+	return end;
 }
 
 #endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "symbolizer/unwind_walk.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+/* What bpf/unwind.h needs from its surroundings. */
+static inline struct unwind_walk *walk_of(struct unwind_state *u)
+{
+	return (struct unwind_walk *)(void *)((char *)u - offsetof(struct unwind_walk, state));
+}
+
+static inline const void *unwind_chunk(struct unwind_state *u, __u32 index)
+{
+	return unwind_slab_chunk(walk_of(u)->slab, index);
+}
+
+static inline int unwind_read(struct unwind_state *u, void *to, __u32 bytes, __u64 from)
+{
+	struct unwind_walk *w = walk_of(u);
+
+	w->read_error = w->read(w->arg, to, bytes, from);
+	return w->read_error;
+}
+
+#include "bpf/unwind.h"
+
+void unwind_walk_begin(struct unwind_walk *w, const struct unwind_process *process, uint64_t pc,
+		       const uint64_t *regs, uint32_t known, bool exact)
+{
+	struct unwind_state *u = &w->state;
+
+	memset(u, 0, sizeof(*u));
+	u->process = *process;
+	u->pc = pc;
+	for (int i = 0; i < UNWIND_RA; i++)
+		u->regs[i] = regs[i];
+	u->known = known & UNWIND_KNOWN_ALL;
+	u->exact = exact;
+	u->leaf = 1;
+}
+
+bool unwind_walk_map(struct unwind_walk *w)
+{
+	return unwind_find_mapping(&w->state, unwind_lookup_pc(&w->state));
+}
+
+enum unwind_end unwind_walk_step(struct unwind_walk *w)
+{
+	struct unwind_state *u = &w->state;
+	enum unwind_end end = unwind_step(u);
+
+	if (end == UNWIND_END_MISS_PAGE &&
+	    !unwind_slab_load_page(w->slab, u->mapping.exe, u->miss_page))
+		end = unwind_step(u);
+	if (end == UNWIND_END_FAIL_READ && w->read_error == -ENODATA)
+		end = UNWIND_END_TRUNC_STACK;
+	u->end = (uint8_t)end;
+	return end;
+}
+
+const char *unwind_end_text(enum unwind_end end)
+{
+	static const char *const texts[UNWIND_END_COUNT] = {
+		[UNWIND_END_NOT_YET] = "not finished",
+		[UNWIND_END_COMPLETE] = "complete",
+		[UNWIND_END_TRUNC_FRAMES] = "frame limit",
+		[UNWIND_END_TRUNC_STACK] = "copy of the stack ends",
+		[UNWIND_END_MISS_PROCESS] = "process not known yet",
+		[UNWIND_END_MISS_TABLE] = "no unwind table",
+		[UNWIND_END_MISS_PAGE] = "unwind page not loaded",
+		[UNWIND_END_FAIL_MAPPING] = "pc outside of executable mappings",
+		[UNWIND_END_FAIL_ROW] = "no unwind information",
+		[UNWIND_END_FAIL_EXPRESSION] = "DWARF expression",
+		[UNWIND_END_FAIL_REGISTER] = "register not known",
+		[UNWIND_END_FAIL_READ] = "stack memory unreadable",
+		[UNWIND_END_FAIL_PROGRESS] = "caller not above",
+		[UNWIND_END_FAIL_COMPAT] = "32-bit program",
+	};
+
+	return end < UNWIND_END_COUNT ? texts[end] : "?";
+}
+
+const char *unwind_end_verdict(enum unwind_end end)
+{
+	if (end == UNWIND_END_COMPLETE)
+		return "complete";
+	if (end == UNWIND_END_TRUNC_FRAMES || end == UNWIND_END_TRUNC_STACK)
+		return "truncated";
+	return "failed";
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's unwinder in user space: the same code (bpf/unwind.h), the same tables, over memory that the
+ * owner reads for it. Pages that are not loaded yet are loaded as it goes.
+ *
+ *	struct unwind_walk w = {.slab = slab, .read = read_stack, .arg = me};
+ *	unwind_walk_begin(&w, &process, regs, known, exact);
+ *	do
+ *		use(w.state.pc, w.state.exact);
+ *	while (!(end = unwind_walk_step(&w)));
+ *
+ * Thread rule: the slab's.
+ */
+#ifndef HEARTH_SYMBOLIZER_UNWIND_WALK_H
+#define HEARTH_SYMBOLIZER_UNWIND_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/unwind_format.h"
+#include "bpf/unwind_state.h"
+#include "symbolizer/unwind_slab.h"
+
+struct unwind_walk {
+	struct unwind_slab *slab; /* borrowed */
+	void *arg;
+	/** Read the thread's memory. Returns 0; -EFAULT; -ENODATA where a copy of a stack ends too early. */
+	int (*read)(void *arg, void *to, uint32_t bytes, uint64_t from);
+
+	struct unwind_state state; /* the frame at hand: pc, exact, regs, mapping, rule */
+	int read_error;		   /* of the last read */
+};
+
+/**
+ * Start at a thread's registers.
+ *
+ * @process: its mappings, from unwind_slab_put_process()
+ * @pc: where it is
+ * @regs: 17 values by DWARF number (16 is not looked at), @known: bit per register with a value
+ * @exact: whether the thread was interrupted at @pc (true) or @pc is where a system call returns to
+ */
+void unwind_walk_begin(struct unwind_walk *w, const struct unwind_process *process, uint64_t pc,
+		       const uint64_t *regs, uint32_t known, bool exact);
+
+/** Go to the caller. Returns UNWIND_END_NOT_YET with it in w->state, or how the stack ended. */
+enum unwind_end unwind_walk_step(struct unwind_walk *w);
+
+/** Whether a frame that executes at u->pc lies in an executable mapping; makes u->mapping cover it. */
+bool unwind_walk_map(struct unwind_walk *w);
+
+/** What an end means, for people and labels: "complete", "frame limit", "stack memory unreadable", ... */
+const char *unwind_end_text(enum unwind_end end);
+
+/** "complete", "truncated" or "failed"; misses count as failed. */
+const char *unwind_end_verdict(enum unwind_end end);
+
+#endif
