@@ -327,6 +327,9 @@ int unwind_slab_put_process(struct unwind_slab *s, const struct unwind_mapping *
 	struct block b;
 	int error = 0;
 
+	/* The vsyscall page lies in the kernel's half, where the unwinder's search does not compare. */
+	while (count && mappings[count - 1].end >> 63)
+		count--;
 	if (count <= UNWIND_TABLE_MAPPINGS) {
 		p.count = count;
 		if (count)

@@ -18,11 +18,6 @@ check: deps-test
 # The BPF C compiled as ordinary C against stub helpers, and tested there.
 host-tests: $(HOST_TESTS)
 
-ifeq ($(wildcard tests/host/*.mk),)
-build/host/unwind-replay:
-	@true
-endif
-
 accept: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	@tests/accept/run
