@@ -78,11 +78,21 @@ enum unwind_reg {
 #define UNWIND_KIND(byte)      ((byte) & ((1u << UNWIND_KIND_BITS) - 1))
 #define UNWIND_REGNO(byte)     ((byte) >> UNWIND_KIND_BITS)
 
-/**
- * UNWIND_CFA_SIGNAL only: the frame was marked as a signal frame but is described by plain offsets from a register
- * (number in cfa, offsets as in UNWIND_CFA_REG), so those are used; the caller's pc is exact all the same.
+/*
+ * unwind_rule.flags, bit 0, with UNWIND_CFA_SIGNAL only: the frame was marked as a signal frame but is described by
+ * plain offsets from a register (number in cfa, offsets as in UNWIND_CFA_REG), so those are used; the caller's pc is
+ * exact all the same.
  */
 #define UNWIND_RULE_PLAIN_SIGNAL 1u
+
+/*
+ * unwind_rule.flags, bits 1 to 7: where the register is saved that some rules need besides the stack and frame
+ * pointers (x86-64: rbx, by which the dynamic linker's resolver finds its frame). 0 = unchanged, n = at CFA - 8 n.
+ */
+#define UNWIND_RULE_BASE(flags) ((flags) >> 1)
+#define UNWIND_RULE_BASE_MAX	126u
+#define UNWIND_RULE_BASE_LOST	127u
+#define UNWIND_RULE_PUT_BASE(n) ((__u8)((n) << 1))
 
 /** One rule. Fields that its kinds do not use are 0, so that equal rules are equal bytes. */
 struct unwind_rule {

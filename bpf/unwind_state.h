@@ -18,6 +18,7 @@ struct unwind_state {
 	__u8 leaf; /* nothing was called from this frame: interrupted, or in a system call */
 	__u8 end;  /* enum unwind_end */
 	__u8 by_frame_pointer; /* the last step had no row and went by frame pointer */
+	__u64 base_at; /* where the base register is saved (see UNWIND_RULE_BASE); 0 = it is in regs */
 	struct unwind_process process;
 	struct unwind_mapping mapping; /* covers the frame, or the one before; end = 0: none yet */
 	struct unwind_rule rule;       /* of the frame */

@@ -22,10 +22,11 @@ enum unwind_x86_reg {
 	UNWIND_RA = 16,
 };
 
-#define UNWIND_SP	      UNWIND_RSP
-#define UNWIND_BP	      UNWIND_RBP
+#define UNWIND_SP UNWIND_RSP
+#define UNWIND_BP UNWIND_RBP
 
-#define UNWIND_KNOWN_FRAME    (1u << UNWIND_RSP | 1u << UNWIND_RBP)
+/* Registers that outlive a step. RBX is the base register: not read before a rule asks for it. */
+#define UNWIND_KNOWN_FRAME    (1u << UNWIND_RSP | 1u << UNWIND_RBP | 1u << UNWIND_RBX)
 #define UNWIND_KNOWN_ALL      0xffffu
 
 #define UNWIND_X86_SIGCONTEXT 40 /* offset of uc_mcontext in struct ucontext */
@@ -62,8 +63,10 @@ static __always_inline enum unwind_end unwind_by_frame_pointer(struct unwind_sta
 
 	enum unwind_end end = unwind_return(u, bp + 16, u->scratch[1]);
 
-	if (!end)
+	if (!end) {
 		u->regs[UNWIND_RBP] = u->scratch[0];
+		u->known &= ~(1u << UNWIND_RBX);
+	}
 	return end;
 }
 
@@ -140,6 +143,7 @@ static __always_inline enum unwind_end unwind_signal(struct unwind_state *u)
 	u->regs[UNWIND_RSP] = r[15];
 	u->pc = r[16];
 	u->known = UNWIND_KNOWN_ALL;
+	u->base_at = 0;
 	u->exact = 1;
 	u->leaf = 1;
 	return UNWIND_END_NOT_YET;
@@ -157,6 +161,11 @@ static __always_inline enum unwind_end unwind_find_cfa(struct unwind_state *u, _
 	}
 	if (!(u->known >> reg & 1))
 		return UNWIND_END_FAIL_REGISTER;
+	if (reg == UNWIND_RBX && u->base_at) {
+		if (unwind_read(u, &u->regs[UNWIND_RBX], 8, u->base_at))
+			return UNWIND_END_FAIL_READ;
+		u->base_at = 0;
+	}
 
 	__u64 at = u->regs[reg & (UNWIND_REGS - 1)] + (__u64)(__s64)u->rule.cfa_offset;
 
@@ -218,16 +227,29 @@ static __always_inline enum unwind_end unwind_find_ra(struct unwind_state *u, __
 	return UNWIND_END_NOT_YET;
 }
 
+/** Take note of where a frame saved the base register. */
+static __always_inline void unwind_note_base(struct unwind_state *u, __u64 cfa, __u64 sp)
+{
+	__u32 base = UNWIND_RULE_BASE(u->rule.flags);
+
+	if (base == UNWIND_RULE_BASE_LOST) {
+		u->known &= ~(1u << UNWIND_RBX);
+	} else if (base && cfa - 8 * base >= sp) {
+		u->base_at = cfa - 8 * base;
+		u->known |= 1u << UNWIND_RBX;
+	}
+}
+
 /** Go to the caller, given the CFA: return address and frame pointer, in one read where they lie side by side. */
 static __always_inline enum unwind_end unwind_recover(struct unwind_state *u, __u64 cfa,
 						      __s32 ra_offset)
 {
 	enum unwind_end end = UNWIND_END_NOT_YET;
-	__u64 bp;
+	__u64 bp, sp = u->regs[UNWIND_RSP];
 
 	if (u->rule.bp == UNWIND_PACK(UNWIND_REG_CFA, 0) &&
 	    u->rule.ra == UNWIND_PACK(UNWIND_REG_CFA, 0) && u->rule.bp_offset == ra_offset - 8 &&
-	    cfa - 16 >= u->regs[UNWIND_RSP] && ra_offset == -8) {
+	    cfa - 16 >= sp && ra_offset == -8) {
 		if (unwind_read(u, &u->scratch[1], 16, cfa - 16))
 			return UNWIND_END_FAIL_READ;
 		bp = u->scratch[1];
@@ -240,9 +262,11 @@ static __always_inline enum unwind_end unwind_recover(struct unwind_state *u, __
 			return end;
 	}
 	end = unwind_return(u, cfa, u->scratch[2]);
-	if (!end)
-		u->regs[UNWIND_RBP] = bp;
-	return end;
+	if (end)
+		return end;
+	u->regs[UNWIND_RBP] = bp;
+	unwind_note_base(u, cfa, sp);
+	return UNWIND_END_NOT_YET;
 }
 
 /** Go to the caller by u->rule. Returns 0 or an end. */
@@ -262,6 +286,7 @@ static __always_inline enum unwind_end unwind_apply(struct unwind_state *u)
 		u->rule.bp = UNWIND_PACK(UNWIND_REG_SAME, 0);
 		u->rule.ra = UNWIND_PACK(UNWIND_REG_CFA, 0);
 		u->rule.extra = -8;
+		u->rule.flags = 0;
 	}
 
 	enum unwind_end end = unwind_find_cfa(u, kind);

@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "symbolizer/cfi_reader.h"
 
-enum { REG_RSP = 7, REG_RA = 16 };
+enum { REG_RBX = 3, REG_RBP = 6, REG_RA = 16 };
 
 enum {
 	DW_OP_deref = 0x06,
@@ -234,6 +234,20 @@ static void put_ra(struct unwind_rule *rule, const struct cfi_register *ra)
 	}
 }
 
+/** Where rbx is saved, for unwind_rule.flags. */
+static uint8_t base_flags(const struct cfi_register *rbx)
+{
+	int64_t slot =
+		-(int64_t)((uint64_t)rbx->offset / 8 * 8 == (uint64_t)rbx->offset ? rbx->offset / 8
+										  : 0);
+
+	if (rbx->kind == CFI_UNSPECIFIED || rbx->kind == CFI_SAME)
+		return 0;
+	if (rbx->kind == CFI_OFFSET && slot >= 1 && slot <= (int64_t)UNWIND_RULE_BASE_MAX)
+		return UNWIND_RULE_PUT_BASE(slot);
+	return UNWIND_RULE_PUT_BASE(UNWIND_RULE_BASE_LOST);
+}
+
 struct unwind_rule unwind_rule_x86(const struct cfi_row *row)
 {
 	struct unwind_rule rule = {0};
@@ -251,10 +265,11 @@ struct unwind_rule unwind_rule_x86(const struct cfi_row *row)
 		return unwind_rule_command(UNWIND_CFA_NONE);
 	if (!put_cfa(&rule, row))
 		return rule;
-	put_bp(&rule, &row->registers[6]);
+	put_bp(&rule, &row->registers[REG_RBP]);
 	put_ra(&rule, ra);
+	rule.flags = base_flags(&row->registers[REG_RBX]);
 	if (row->signal_frame) {
-		rule.flags = UNWIND_RULE_PLAIN_SIGNAL;
+		rule.flags |= UNWIND_RULE_PLAIN_SIGNAL;
 		rule.cfa = UNWIND_PACK(UNWIND_CFA_SIGNAL, UNWIND_REGNO(rule.cfa));
 	}
 	return rule;

@@ -14,13 +14,16 @@
 static int print_rows(const struct unwind_file *f)
 {
 	uint32_t count = unwind_file_header(f)->row_count;
-	char text[UNWIND_RULE_TEXT_BYTES];
+	char text[UNWIND_RULE_TEXT_BYTES], last[UNWIND_RULE_TEXT_BYTES] = "";
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t vaddr;
 		const struct unwind_rule *rule = unwind_file_row(f, i, &vaddr);
 
-		printf("%" PRIx64 " %s\n", vaddr, unwind_rule_format_x86(rule, text));
+		/* Rows may differ in what is not printed: where a further register is saved. */
+		if (strcmp(unwind_rule_format_x86(rule, text), last) != 0)
+			printf("%" PRIx64 " %s\n", vaddr, text);
+		memcpy(last, text, sizeof(last));
 	}
 	if (fflush(stdout) || ferror(stdout))
 		return cmd_fail("cannot write the rows to standard output: %s", strerror(errno));

@@ -26,6 +26,8 @@ void unwind_user_note(struct unwind_user *user, const struct unwind_state *u)
 	struct unwind_frame *f = &user->frames[user->frame_count++];
 
 	*f = (struct unwind_frame){.pc = u->pc, .known = u->known & 0xffff, .exact = u->exact};
+	if (!u->leaf) /* the others may be the callee's */
+		f->known &= 1u << REG_RSP | 1u << REG_RBP;
 	for (int i = 0; i < 16; i++)
 		f->regs[i] = u->regs[i];
 }
@@ -75,6 +77,7 @@ enum unwind_end unwind_user_step(struct unwind_user *user, struct unwind_state *
 		return end;
 	u->pc = caller.pc;
 	u->known = caller.known;
+	u->base_at = 0;
 	u->exact = u->leaf = caller.exact;
 	for (int i = 0; i < 16; i++)
 		u->regs[i] = caller.regs[i];
