@@ -127,10 +127,29 @@ static bool repair_allowed(struct process_table *t, uint64_t now_ns)
 	return true;
 }
 
+/* Whether /proc speaks of this process: not gone, and no other one with its pid. */
+static bool is_in_proc(const struct process_table *t, const struct process *p,
+		       struct procfs_stat *ret)
+{
+	const uint64_t tick_ns = NS_PER_S / t->ticks_per_s;
+
+	if (procfs_read_stat((pid_t)p->tgid, ret))
+		return false;
+	if (p->start_boottime_ns)
+		return p->start_boottime_ns / tick_ns == ret->start_ticks;
+	return !p->start_ticks || p->start_ticks == ret->start_ticks;
+}
+
 bool process_table_repair(struct process_table *t, struct process *p, uint64_t now_ns)
 {
+	struct procfs_stat stat;
+
 	if (p->exit_ns || now_ns < p->maps_retry_ns || !repair_allowed(t, now_ns))
 		return false;
+	if (!is_in_proc(t, p, &stat)) {
+		p->exit_ns = now_ns; /* its end was missed */
+		return false;
+	}
 
 	p->maps_backoff_ns = p->maps_backoff_ns ? p->maps_backoff_ns * 2 : REPAIR_BACKOFF_NS;
 	if (p->maps_backoff_ns > REPAIR_BACKOFF_MAX)
@@ -144,18 +163,18 @@ int process_table_read(struct process_table *t, struct process *p,
 {
 	struct procfs_stat stat;
 
+	p->start_boottime_ns = sample->start_boottime_ns;
 	p->stale = true;
-	if (!repair_allowed(t, now_ns) || procfs_read_stat((pid_t)p->tgid, &stat))
+	if (!repair_allowed(t, now_ns))
 		return 0;
-	p->start_ticks = stat.start_ticks;
-	if (!process_matches(t, p, sample))
-		return 0; /* it is gone, and its pid taken */
+	p->stale = false;
+	if (!is_in_proc(t, p, &stat)) {
+		p->exit_ns = now_ns;
+		return 0;
+	}
 
 	/* What a wanted process forked while events were lost is wanted as well. */
 	const struct process *parent = process_table_find(t, (uint32_t)stat.parent);
 	p->selected |= parent && parent->selected;
-	int error = read_process(t, p, &stat, now_ns);
-	if (!error)
-		p->stale = false;
-	return error;
+	return read_process(t, p, &stat, now_ns);
 }

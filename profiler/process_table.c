@@ -169,8 +169,9 @@ void process_table_mark_stale(struct process_table *t)
 
 /* --- samples -------------------------------------------------------------------------------------- */
 
-bool process_matches(const struct process_table *t, const struct process *p,
-		     const struct sample_record *sample)
+/* Whether the process in the table can be the one of the sample, by its start time. */
+static bool is_process_of(const struct process_table *t, const struct process *p,
+			  const struct sample_record *sample)
 {
 	if (p->start_boottime_ns)
 		return p->start_boottime_ns == sample->start_boottime_ns;
@@ -225,7 +226,7 @@ struct process *process_table_for_sample(struct process_table *t,
 {
 	struct process *p = process_table_find(t, sample->tgid);
 
-	if (!p || !process_matches(t, p, sample)) {
+	if (!p || !is_process_of(t, p, sample)) {
 		p = process_table_add(t, sample->tgid, now_ns);
 		if (!p || process_table_read(t, p, sample, now_ns))
 			return NULL;

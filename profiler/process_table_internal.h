@@ -32,13 +32,9 @@ struct process *process_table_add(struct process_table *t, uint32_t tgid, uint64
 /** Whether the pid is among those asked for, or none were. */
 bool process_table_wants(const struct process_table *t, uint32_t tgid);
 
-/** Whether the process in the table can be the one of the sample, by its start time. */
-bool process_matches(const struct process_table *t, const struct process *p,
-		     const struct sample_record *sample);
-
 /**
- * Fill in what /proc says of the process of a sample, which was just added: marked stale if it is gone or the rate
- * limit says no.
+ * Fill in what /proc says of the process of a sample, which was just added: marked as ended if it is gone, as stale
+ * if the rate limit says no.
  *
  * Returns 0; -ENOMEM.
  */
