@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.tool import HEARTH, NOBODY, SAMPLER_USER, hearth, in_mount_namespace, run  # noqa: E402
+from support.tool import HEARTH, NOBODY, SAMPLER_USER, hearth, in_mount_namespace, run, without  # noqa: E402
 
 
 def rows(text):
@@ -110,6 +110,17 @@ class Restricted(unittest.TestCase):
         self.check(done, "perf_event_paranoid", "ok", "^-1$", "^$")
         done = in_mount_namespace(fake(path, "nonsense"), [HEARTH, "doctor"])
         self.check(done, "perf_event_paranoid", "warn", "unreadable", "proc")
+
+    def test_a_seccomp_filter(self):
+        done = run(without("bpf", "EPERM", [HEARTH, "doctor"]))
+        self.check(done, "BPF programs", "FAIL", "not permitted", "seccomp filter forbids it")
+        done = run(without("perf_event_open", "EPERM", [HEARTH, "doctor"]))
+        self.check(done, "perf_event_open", "FAIL", "not permitted", "seccomp filter forbids it")
+        done = run(without("bpf", "ENOSYS", [HEARTH, "doctor"]))
+        self.check(done, "BPF programs", "FAIL", "not implemented", "CONFIG_BPF_SYSCALL=y")
+        path = "/proc/sys/kernel/perf_event_paranoid"
+        done = in_mount_namespace(fake(path, "3"), without("perf_event_open", "EACCES", [*SAMPLER_USER, HEARTH, "doctor"]))
+        self.check(done, "perf_event_open", "FAIL", "Permission denied", r"^sysctl -w kernel.perf_event_paranoid=2$")
 
     def test_hidden_kernel_symbols(self):
         setup = fake("/proc/kallsyms", "0000000000000000 T _text")

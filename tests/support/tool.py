@@ -2,6 +2,7 @@
 """Running hearth and other programs from tests."""
 import os
 import subprocess
+import sys
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 HEARTH = os.environ.get("HEARTH", os.path.join(ROOT, "build", "hearth"))
@@ -11,6 +12,11 @@ LIMIT_S = 60
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 SAMPLING = "+bpf,+perfmon,+sys_ptrace,+checkpoint_restore,+dac_read_search,+syslog"
 SAMPLER_USER = [*NOBODY, f"--inh-caps=-all,{SAMPLING}", f"--ambient-caps={SAMPLING}"]
+
+
+def without(name, error, command):
+    """The command line under which system call @name fails with @error ("EACCES") for @command."""
+    return [sys.executable, os.path.join(ROOT, "tests", "support", "deny.py"), name, error, *command]
 
 
 def run(command, **options):

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the first-light acceptance."""
+PORT = 7994
