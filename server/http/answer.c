@@ -109,7 +109,9 @@ void answer_failure(struct request *r, int err)
 
 static bool is_compressible(const char *content_type)
 {
-	return !strncmp(content_type, "text/", 5) || !strncmp(content_type, "application/json", 16);
+	return !strncmp(content_type, "text/", 5) ||
+	       !strncmp(content_type, "application/json", 16) ||
+	       !strncmp(content_type, "image/svg+xml", 13);
 }
 
 void answer_compress(struct request *r)
