@@ -274,7 +274,7 @@ class OtherFormats(unittest.TestCase):
         path = os.path.join(directory, "profile.speedscope.json")
         with open(path, "wb") as f:
             f.write(daemon.get("/api/v1/query", **self.span, format="speedscope").body)
-        done = run(["node", os.path.join(ROOT, "tests", "support", "speedscope.mjs"), path], timeout=60)
+        done = run(["node", os.path.join(ROOT, "tests", "support", "speedscope_saved.mjs"), path], timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         seen = json.loads(done.stdout)
         self.assertAlmostEqual(seen["total"], self.graph["total"] * self.graph["period_ns"])
