@@ -82,9 +82,9 @@ class Daemon:
         shutil.rmtree(self.directory, ignore_errors=True)
         return self.process.returncode
 
-    def url(self, path, **parameters):
+    def url(self, route, **parameters):
         query = "?" + urllib.parse.urlencode(parameters) if parameters else ""
-        return f"http://127.0.0.1:{self.port}{path}{query}"
+        return f"http://127.0.0.1:{self.port}{route}{query}"
 
     def request(self, path, method="GET", headers=None, body=None, timeout=60):
         """One request on a connection of its own."""
@@ -96,8 +96,8 @@ class Daemon:
         finally:
             connection.close()
 
-    def get(self, path, **parameters):
-        return self.request(path + ("?" + urllib.parse.urlencode(parameters, doseq=True) if parameters else ""))
+    def get(self, route, **parameters):
+        return self.request(route + ("?" + urllib.parse.urlencode(parameters, doseq=True) if parameters else ""))
 
     def metrics(self):
         """{name or name{labels}: value}"""
