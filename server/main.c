@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "server/cmd/cmd.h"
+#include "symbolizer/symworker.h"
 
 struct command {
 	const char *name;
@@ -15,10 +16,12 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{"serve", cmd_serve, "sample the machine, keep history, answer HTTP"},
 	{"record", cmd_record, "profile a command, processes or the machine into a file"},
 	{"doctor", cmd_doctor, "say what this machine allows and what mends it"},
 	{"inspect", cmd_inspect, "show what Hearth reads in a binary"},
-	{"serve", cmd_serve, "sample the machine, keep history, answer HTTP"},
+	{"symbolize", cmd_symbolize, "name addresses of a binary"},
+	{SYMWORKER_COMMAND, symworker_main, NULL},
 	{"version", cmd_version, "print the version"},
 };
 

@@ -59,6 +59,30 @@ void symfile_unref(struct symfile *f);
 size_t symfile_lookup(const struct symfile *f, uint64_t addr, struct symfile_frame *chain,
 		      size_t chain_size);
 
+/** What its maker noted (a struct symbuild_report); borrowed, valid while the file is referenced. */
+const void *symfile_note(const struct symfile *f, size_t *ret_length);
+
+/** A run of addresses of one function. */
+struct symfile_range {
+	uint64_t start, end;  /* ELF vaddrs, end exclusive */
+	const char *function; /* demangled; borrowed like a frame's; NULL = a gap */
+};
+
+/**
+ * The functions in order of address.
+ *
+ * @index: counts up from 0
+ *
+ * Returns false behind the last one.
+ */
+bool symfile_range_at(const struct symfile *f, size_t index, struct symfile_range *ret);
+
+/** Whether the file names nothing at all. */
+bool symfile_is_empty(const struct symfile *f);
+
+/** Rows of line information. */
+uint32_t symfile_row_count(const struct symfile *f);
+
 /** Bytes of the file that is mapped. */
 size_t symfile_bytes(const struct symfile *f);
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parent's side of a worker (symworker.h): runs one job in a process of its own and outlives whatever happens in
+ * there.
+ *
+ * Thread rule: any number of jobs at a time, each on its own thread; the worker dies with that thread.
+ */
+#ifndef HEARTH_SYMBOLIZER_SYMJOB_H
+#define HEARTH_SYMBOLIZER_SYMJOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "symbolizer/binary.h"
+#include "symbolizer/debugfind.h"
+#include "symbolizer/symbuild.h"
+#include "symbolizer/symfile.h"
+
+#define SYMJOB_MEMORY_BYTES (960ull << 20)
+
+enum symjob_end {
+	SYMJOB_DONE,	/* the worker did what it could; see the report */
+	SYMJOB_CRASHED, /* it died; see the signal */
+	SYMJOB_TIMEOUT,
+	SYMJOB_STOPPED, /* by the caller */
+	SYMJOB_FAILED,	/* it could not be started; see the error */
+};
+
+struct symjob_result {
+	enum symjob_end end;
+	int error;	 /* SYMJOB_FAILED: -errno */
+	int signal;	 /* SYMJOB_CRASHED: what killed it; 0 = it ended by itself */
+	bool quick_done; /* the report of the quick file is there */
+	struct symbuild_report quick_report;
+	struct symbuild_report report; /* SYMJOB_DONE */
+	struct symfile *quick;	       /* a reference; NULL = none */
+	struct symfile *full;	       /* idem */
+	int full_fd; /* memfd with the full file, owned by the caller; -1 = none */
+};
+
+struct symjob {
+	struct binary *binary;		/* borrowed */
+	const struct debugfiles *files; /* borrowed */
+	const char *worker_path;	/* NULL = /proc/self/exe */
+	uint64_t timeout_ns;		/* wall clock, for all of it */
+	bool background;
+	int stop_fd; /* readable = give up; -1 = none */
+	/** Told as soon as the quick file is there; takes over that reference; NULL allowed. */
+	void (*on_quick)(void *context, struct symfile *quick,
+			 const struct symbuild_report *report);
+	void *context;
+};
+
+/** Run a job to its end. @ret: release `quick` and `full`, close `full_fd`. */
+void symjob_run(const struct symjob *job, struct symjob_result *ret);
+
+#endif
