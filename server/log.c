@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/parse.h"
 
 static enum log_level most_verbose = LOG_LEVEL_INFO;
 static bool to_journal;
@@ -19,12 +20,13 @@ static bool to_journal;
 static bool is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long device;
-	unsigned long long inode;
+	uint64_t device;
+	uint64_t inode;
 	struct stat st;
 
-	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	       !fstat(STDERR_FILENO, &st) && st.st_dev == device && st.st_ino == inode;
+	return stream && !parse_take_u64(&stream, &device) && *stream == ':' &&
+	       !parse_u64(stream + 1, &inode) && !fstat(STDERR_FILENO, &st) &&
+	       st.st_dev == device && st.st_ino == inode;
 }
 
 void log_init(enum log_level level)

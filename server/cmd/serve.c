@@ -198,11 +198,13 @@ static int create_server(struct daemon *d)
 /* Blocked before there are threads, so that all inherit it and only our wait sees them. */
 static void block_signals(struct daemon *d)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
 	(void)sigemptyset(&d->signals);
 	(void)sigaddset(&d->signals, SIGINT);
 	(void)sigaddset(&d->signals, SIGTERM);
 	(void)pthread_sigmask(SIG_BLOCK, &d->signals, NULL); /* fails for a bad argument only */
-	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &ignore, NULL);	     /* likewise */
 }
 
 static int start(struct daemon *d)

@@ -2,7 +2,6 @@
 /*
  * /metrics in Prometheus' text format 0.0.4: every family once, with HELP and TYPE before its samples.
  */
-#include <bpf/libbpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,10 +45,8 @@ static void put_build(struct buffer *out)
 	(void)uname(&kernel); /* fails only for a bad pointer */
 	family(out, "hearth_build_info", "gauge",
 	       "Version of Hearth and what it runs on; always 1.");
-	buffer_printf(
-		out,
-		"hearth_build_info{version=\"%s\",revision=\"%s\",libbpf=\"%s\",kernel=\"%s\"} 1\n",
-		HEARTH_VERSION, HEARTH_REVISION, libbpf_version_string() + 1, kernel.release);
+	buffer_printf(out, "hearth_build_info{version=\"%s\",revision=\"%s\",kernel=\"%s\"} 1\n",
+		      HEARTH_VERSION, HEARTH_REVISION, kernel.release);
 }
 
 static void put_samples(struct buffer *out, const struct profiler_stats *s)

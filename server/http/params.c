@@ -197,18 +197,37 @@ static bool parse_path(struct request *r)
 	return true;
 }
 
+/* "0.01": a number from 0 to 1. */
+static int parse_share(const char *text, double *ret)
+{
+	uint64_t whole;
+	uint64_t digits = 0;
+	double scale = 1;
+
+	if (parse_take_u64(&text, &whole) || whole > 1)
+		return -EINVAL;
+	if (*text == '.') {
+		const char *start = ++text;
+
+		if (parse_take_u64(&text, &digits))
+			return -EINVAL;
+		for (; start < text; start++)
+			scale *= 10;
+	}
+	if (*text || (whole && digits))
+		return -EINVAL;
+	*ret = (double)whole + (double)digits / scale;
+	return 0;
+}
+
 static bool parse_min_share(struct request *r)
 {
 	const char *text = request_param(r, "min_share");
-	char *end;
 
-	if (!text || !*text)
+	if (!text || !*text || !parse_share(text, &r->min_share))
 		return true;
-	r->min_share = strtod(text, &end);
-	if (strspn(text, "0123456789.eE-") == strlen(text) && !*end && r->min_share >= 0 &&
-	    r->min_share <= 1)
-		return true;
-	answer_error(r, MHD_HTTP_BAD_REQUEST, "bad min_share '%.32s': a number from 0 to 1", text);
+	answer_error(r, MHD_HTTP_BAD_REQUEST,
+		     "bad min_share '%.32s': a number from 0 to 1, such as 0.001", text);
 	return false;
 }
 

@@ -19,7 +19,9 @@ static bool accepts_gzip(const char *header)
 	if (*at != ';')
 		return !*at || *at == ',';
 	at += 1 + strspn(at + 1, " \t");
-	return strncasecmp(at, "q=", 2) != 0 || strtod(at + 2, NULL) > 0;
+	if (strncasecmp(at, "q=", 2) != 0)
+		return true;
+	return strcspn(at + 2, "123456789") < strcspn(at + 2, ", \t"); /* not "0", "0.0", ... */
 }
 
 struct request *request_create(const struct service *service, struct MHD_Connection *connection)

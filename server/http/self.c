@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/parse.h"
 
 static void count_fds(struct self_stats *s)
 {
@@ -24,43 +25,56 @@ static void count_fds(struct self_stats *s)
 }
 
 /* Unix time of the boot, from the "btime" line. */
-static double boot_time(void)
+static uint64_t boot_seconds(void)
 {
 	auto_fclose FILE *file = fopen("/proc/stat", "re");
-	char line[256];
-	unsigned long long seconds = 0;
+	char line[4096];
+	uint64_t seconds = 0;
 
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "btime %llu", &seconds) == 1)
+	while (file && fgets(line, sizeof(line), file)) {
+		const char *at = line + strlen("btime ");
+
+		if (!strncmp(line, "btime ", strlen("btime ")) && !parse_take_u64(&at, &seconds))
 			break;
-	return (double)seconds;
+	}
+	return seconds;
 }
 
-/* Fields 20, 22, 23 and 24 of proc_pid_stat(5); those before are skipped behind the command's parenthesis. */
+/* Numbers of the fields behind the command's parenthesis, the first of which is the third of proc_pid_stat(5). */
+#define FIELD_THREADS 17
+#define FIELD_START   19
+#define FIELD_BYTES   20
+#define FIELD_PAGES   21
+
+static uint64_t stat_field(const char *fields, int index)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < index && *fields; i++) {
+		fields += strcspn(fields, " ");
+		fields += strspn(fields, " ");
+	}
+	return parse_take_u64(&fields, &value) ? 0 : value;
+}
+
 static void read_stat(struct self_stats *s)
 {
 	auto_fclose FILE *file = fopen("/proc/self/stat", "re");
 	char line[1024];
-	unsigned long long threads = 0;
-	unsigned long long start = 0;
-	unsigned long long bytes = 0;
-	unsigned long long pages = 0;
 
 	if (!file || !fgets(line, sizeof(line), file))
 		return;
 
-	const char *rest = strrchr(line, ')');
+	const char *fields = strrchr(line, ')');
 
-	if (!rest ||
-	    sscanf(rest + 1,
-		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %llu %*d "
-		   "%llu %llu %llu",
-		   &threads, &start, &bytes, &pages) != 4)
+	if (!fields || fields[1] != ' ')
 		return;
-	s->threads = (uint32_t)threads;
-	s->virtual_bytes = bytes;
-	s->resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	s->start_wall_seconds = boot_time() + (double)start / (double)sysconf(_SC_CLK_TCK);
+	fields += 2;
+	s->threads = (uint32_t)stat_field(fields, FIELD_THREADS);
+	s->virtual_bytes = stat_field(fields, FIELD_BYTES);
+	s->resident_bytes = stat_field(fields, FIELD_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	s->start_wall_seconds = (double)boot_seconds() + (double)stat_field(fields, FIELD_START) /
+								 (double)sysconf(_SC_CLK_TCK);
 }
 
 static uint64_t timeval_ns(struct timeval t)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -253,10 +254,12 @@ int server_create(const struct server_options *options, struct server **ret)
 /* Waits until the answers are out, but not for slow readers. */
 static void drain(struct server *s)
 {
+	const struct timespec pause = {.tv_nsec = 5 * NS_PER_MS};
 	uint64_t until_ns = clock_now_ns() + STOP_GRACE_NS;
 
 	while (atomic_load(&s->open_requests) && clock_now_ns() < until_ns)
-		usleep(5000);
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause,
+				      NULL); /* a signal only hurries us */
 }
 
 void server_destroy(struct server *s)
