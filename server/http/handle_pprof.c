@@ -114,6 +114,7 @@ static void wait_seconds(struct request *r)
 	}
 	r->query.wall_from_ns = clock_wall_now_ns();
 	r->query.wall_to_ns = r->query.wall_from_ns + seconds * NS_PER_S;
+	r->query.exact = true;
 	request_defer(r, answer_attachment, clock_now_ns() + seconds * NS_PER_S + AFTER_NS);
 }
 

@@ -63,14 +63,16 @@ int history_append(struct history *h, struct window *w)
 }
 
 /*
- * Makes sure that h->open holds everything sampled before @until_ns, as far as that lies in the past. Waiting for
+ * Makes sure that h->open holds what the scan wants of the present. Waiting for
  * the lock is waiting for the snapshot that somebody else takes, which then does for both.
  */
-static void refresh(struct history *h, uint64_t until_ns)
+static void refresh(struct history *h, const struct store_scan *scan)
 {
 	uint64_t now_ns = clock_wall_now_ns();
+	uint64_t until_ns =
+		scan->wall_to_ns && scan->wall_to_ns < now_ns ? scan->wall_to_ns : now_ns;
 	uint64_t stale_ns = now_ns - HISTORY_STALE_NS;
-	uint64_t wanted_ns = until_ns && until_ns < now_ns ? until_ns : stale_ns;
+	uint64_t wanted_ns = until_ns < stale_ns || scan->exact ? until_ns : stale_ns;
 	struct window *fresh = NULL;
 
 	if (h->open_wall_ns >= wanted_ns)
@@ -90,7 +92,7 @@ static struct window *open_window(struct history *h, const struct store_scan *sc
 	if (!h->snapshot)
 		return NULL;
 	pthread_mutex_lock(&h->lock);
-	refresh(h, scan->wall_to_ns);
+	refresh(h, scan);
 	if (h->open)
 		w = window_ref(h->open);
 	pthread_mutex_unlock(&h->lock);

@@ -4,8 +4,8 @@
  * which every sample comes once.
  *
  * The open window is read as a snapshot. Queries that come close together share one, so that many of them do not
- * load the profiler: a query about the present may be up to HISTORY_STALE_NS behind, a query that waited for a
- * certain moment never is.
+ * load the profiler: a query about the present may be up to HISTORY_STALE_NS behind, one that
+ * says `exact` never is.
  *
  * Thread rule: any thread may call everything but destroy.
  */

@@ -26,6 +26,7 @@ struct query {
 	uint64_t wall_to_ns;	   /* exclusive */
 	const char *const *labels; /* to keep, NULL-terminated; borrowed; NULL = none */
 	bool all_labels;
+	bool exact; /* as in struct store_scan */
 };
 
 /** What queries work on. The counters may be read at any time. */

@@ -78,7 +78,7 @@ int sample_walk(struct query_engine *e, const struct query *q, const struct samp
 		return err;
 
 	struct walking walking = {.q = q, .visitor = visitor, .labels = labels};
-	struct store_scan scan = {q->wall_from_ns, q->wall_to_ns, q->selector};
+	struct store_scan scan = {q->wall_from_ns, q->wall_to_ns, q->selector, q->exact};
 
 	return history_scan(e->history, &scan, walk_window, &walking);
 }

@@ -14,6 +14,7 @@
 #ifndef HEARTH_SERVER_STORE_STORE_H
 #define HEARTH_SERVER_STORE_STORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -28,6 +29,7 @@ struct store_scan {
 	uint64_t wall_to_ns; /* exclusive; 0 = no end */
 	const struct selector
 		*selector; /* a hint: samples that it excludes need not come; NULL = all */
+	bool exact; /* for history_scan(): everything up to wall_to_ns, however recent that is */
 };
 
 struct store_stats {

@@ -132,6 +132,7 @@ class Routes(unittest.TestCase):
 
     def test_series_add_up_to_the_profile(self):
         end = time.time()
+        time.sleep(0.3)  # queries that end in the last 0.2 s may share an older snapshot
         series = daemon.get("/api/v1/timeseries", by="comm", **{"from": end - 5, "to": end}, step=1, limit=1000).json
         profile = daemon.get("/api/v1/query", **{"from": end - 5, "to": end}).json
         seconds = sum(s["cpu_seconds"] for s in series["series"])
@@ -147,6 +148,7 @@ class Routes(unittest.TestCase):
 
     def test_beyond_the_limit_is_other(self):
         end = time.time()
+        time.sleep(0.3)
         span = {"from": end - 5, "to": end}
         whole = daemon.get("/api/v1/timeseries", by="tid", step=5, **span, limit=1000).json
         cut = daemon.get("/api/v1/timeseries", by="tid", step=5, **span, limit=1).json
@@ -158,6 +160,7 @@ class Routes(unittest.TestCase):
 
     def test_the_heatmap_holds_every_sample_once(self):
         end = time.time()
+        time.sleep(0.3)
         heat = daemon.get("/api/v1/heatmap", **{"from": int(end) - 3, "to": int(end)}).json
         profile = daemon.get("/api/v1/query", **{"from": int(end) - 3, "to": int(end)}).json
         self.assertEqual((heat["rows"], heat["columns"], len(heat["counts"])), (50, 3, 150))

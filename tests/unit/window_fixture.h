@@ -155,6 +155,24 @@ static inline void fixture_release(struct fixture *f)
 	free(f->w.samples);
 }
 
+/* The window as a counted one, exactly as large as it has to be; the fixture is empty afterwards. */
+static inline struct window *fixture_take(struct fixture *f)
+{
+	struct window *w = calloc(1, sizeof(*w));
+
+	*w = f->w;
+	w->ref_count = 1;
+	w->frames = realloc(w->frames, (w->frame_count + 1) * sizeof(*w->frames));
+	w->stack_frames =
+		realloc(w->stack_frames, (w->stack_frame_count + 1) * sizeof(*w->stack_frames));
+	w->stacks = realloc(w->stacks, (w->stack_count + 1) * sizeof(*w->stacks));
+	w->labels = realloc(w->labels, (w->label_count + 1) * sizeof(*w->labels));
+	w->label_sets = realloc(w->label_sets, (w->label_set_count + 1) * sizeof(*w->label_sets));
+	w->samples = realloc(w->samples, (w->sample_count + 1) * sizeof(*w->samples));
+	*f = (struct fixture){0}; /* the window has the references to the binaries now */
+	return w;
+}
+
 static inline uint32_t fixture_string(struct fixture *f, const char *text)
 {
 	uint32_t id = 0;
