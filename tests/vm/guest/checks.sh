@@ -11,7 +11,7 @@ mkdir -p "$scratch" && cd "$scratch" || exit 1
 
 # as_service COMMAND...: with the rights of deploy/hearth.service.
 as_service() {
-	ulimit -l unlimited
+	ulimit -l unlimited 2>/dev/null
 	runas 1000 bpf,perfmon,sys_ptrace,checkpoint_restore,dac_read_search,syslog "$@"
 }
 
