@@ -43,6 +43,7 @@ static int parse_level(char *text)
 
 void privileges_read(struct privileges *ret)
 {
+	const uint16_t btf_magic = 0xeb9f; /* linux/btf.h; a masked file is there, but empty */
 	char text[4096];
 	uint64_t capabilities = 0;
 
@@ -61,7 +62,8 @@ void privileges_read(struct privileges *ret)
 	ret->sys_admin = capabilities >> CAPABILITY_SYS_ADMIN & 1;
 	ret->bpf = capabilities >> CAPABILITY_BPF & 1;
 	ret->perfmon = capabilities >> CAPABILITY_PERFMON & 1;
-	ret->has_btf = !access("/sys/kernel/btf/vmlinux", R_OK);
+	ret->has_btf = !read_small("/sys/kernel/btf/vmlinux", text, sizeof(btf_magic) + 1) &&
+		       !memcmp(text, &btf_magic, sizeof(btf_magic));
 	if (!read_small("/sys/kernel/security/lockdown", text, sizeof(text)))
 		ret->locked_down = strstr(text, "[confidentiality]") != NULL;
 	if (!read_small("/proc/sys/kernel/perf_event_paranoid", text, sizeof(text)))
@@ -93,7 +95,8 @@ static const char *advice(const struct privileges *p, enum privilege_step step, 
 	if (step == STEP_LOAD_BPF && !p->has_btf)
 		return "this kernel has no type information (/sys/kernel/btf/vmlinux); "
 		       "boot one built with CONFIG_DEBUG_INFO_BTF=y";
-	if (refused && p->locked_down)
+	/* Helpers that read the kernel do not exist then, so that the verifier answers -EINVAL. */
+	if (p->locked_down && (refused || step == STEP_LOAD_BPF))
 		return "the kernel is locked down (confidentiality); boot without "
 		       "lockdown=confidentiality";
 	if (refused && is_event && p->paranoid >= PARANOID_NEEDS_ROOT && !p->sys_admin)

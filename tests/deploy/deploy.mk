@@ -8,5 +8,5 @@ DEPS_DEPLOY := debootstrap systemd mandoc prometheus lintian
 .PHONY: deploy-check
 deploy-check: deps-vm
 	$(call install_packages,$(DEPS_DEPLOY))
-	$(Q)$(MAKE) --no-print-directory deb build/vm/busy
+	$(Q)$(MAKE) --no-print-directory deb build/vm/busy build/vm/fetch
 	$(Q)python3 tests/deploy/deploy_check.py $(DEPLOY_ARGS)

@@ -181,7 +181,7 @@ def service_image(package):
     (root / "hearth.deb").unlink()
     (root / "init").symlink_to("sbin/init")
     (root / "opt").mkdir(exist_ok=True)
-    for source in ("/bin/busybox", ROOT / "build/vm/busy", HERE / "guest_checks.sh"):
+    for source in ("/bin/busybox", ROOT / "build/vm/busy", ROOT / "build/vm/fetch", HERE / "guest_checks.sh"):
         shutil.copy(source, root / "opt")
     shutil.copy(HERE / "guest-check.service", root / "etc/systemd/system")
     wants = root / "etc/systemd/system/default.target.wants"

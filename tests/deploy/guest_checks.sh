@@ -5,8 +5,7 @@
 # it? One line a check on the second serial port, as in tests/vm.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
-wget="/opt/busybox wget -q -T 30"
-url=http://127.0.0.1:7979
+get="/opt/fetch 7979"
 cd /run || exit 1
 
 # answer NAME STATUS DETAIL
@@ -21,7 +20,7 @@ property() {
 }
 
 tries=0
-until $wget -O ready $url/readyz || [ $tries = 60 ] || [ "$(property ActiveState)" = failed ]; do
+until $get /readyz >ready || [ $tries = 60 ] || [ "$(property ActiveState)" = failed ]; do
 	tries=$((tries + 1))
 	sleep 1
 done
@@ -43,14 +42,14 @@ answer service_capabilities $? "$(grep CapEff "/proc/$main/status")"
 answer sysctl $? "perf_event_paranoid $(cat /proc/sys/kernel/perf_event_paranoid)"
 
 /opt/busy 4 >/dev/null
-$wget -O folded "$url/api/v1/query?format=folded&from=now-1m" || echo "no answer"
+$get "/api/v1/query?format=folded&from=now-1m" >folded || echo "no answer"
 grep '^busy;' folded | head -n 20
 named=$(grep -c '^busy;.*main;work_outer;work_heavy' folded)
 [ "$named" -ge 1 ]
 answer names_user $? "$(grep -m 1 'work_heavy' folded)"
 [ "$(grep -c '_\[k\]' folded)" -ge 3 ]
 answer names_kernel $? "$(grep -c '_\[k\]' folded) stacks with kernel names"
-$wget -O metrics $url/metrics
+$get /metrics >metrics
 grep -q '^hearth_samples_total' metrics
 answer metrics $? "$(grep -c '^hearth_' metrics) series"
 # Symbol files are made by a worker process: it has to run below the unit's seccomp filter and limits.

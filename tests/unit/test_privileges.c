@@ -43,6 +43,7 @@ static void each_refusal_has_its_remedy(void **state)
 	p = root;
 	p.locked_down = true;
 	assert_says(&p, STEP_LOAD_BPF, -EPERM, "lockdown");
+	assert_says(&p, STEP_LOAD_BPF, -EINVAL, "lockdown");
 	assert_says(&root, STEP_LOAD_BPF, -EPERM, "seccomp");
 	assert_says(&root, STEP_OPEN_CLOCK, -EMFILE, "ulimit -n");
 	assert_says(&root, STEP_LOAD_BPF, -ENOMEM, "memory");

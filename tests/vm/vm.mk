@@ -4,7 +4,7 @@
 # Included by tests/tests.mk.
 
 DEPS_VM := qemu-system-x86 busybox-static debian-archive-keyring
-VM_PROGRAMS := build/vm/probe build/vm/busy build/vm/runas
+VM_PROGRAMS := $(patsubst tests/vm/guest/%.c,build/vm/%,$(wildcard tests/vm/guest/*.c))
 
 # Static, so that nothing of this machine is needed where they run.
 build/vm/%: tests/vm/guest/%.c

@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "vm"
 GUEST = pathlib.Path(__file__).resolve().parent / "guest"
 SUITES = ["bullseye", "bookworm", "trixie"]  # 5.10, 6.1, 6.12
-PROGRAMS = ["probe", "busy", "runas"]
+PROGRAMS = ["probe", "busy", "runas", "fetch"]
 
 # A boot: what is added to the kernel's command line, and the checks that run in it.
 BOOTS = {

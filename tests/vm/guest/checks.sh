@@ -3,7 +3,7 @@
 #
 # The checks, one function each: `checks.sh NAME`. Status 0 = passed; the last line printed is the detail that the
 # table shows. Runs inside a guest, and, for the checks that change nothing, on the machine itself.
-# Needs in PATH: hearth, probe, busy, runas and busybox applets.
+# Needs in PATH: hearth, probe, busy, fetch, runas and busybox applets.
 
 scratch=${SCRATCH:-/tmp}/check.$1
 rm -rf "$scratch"
@@ -135,10 +135,11 @@ check_record_pprof() {
 }
 
 serve_start() {
-	hearth serve --listen 127.0.0.1:7987 --data-dir "$scratch/data" --frequency 99 "$@" >serve.log 2>&1 &
+	hearth serve --listen 127.0.0.1:17987 --data-dir "$scratch/data" --frequency 99 "$@" >serve.log 2>&1 &
 	server=$!
 	tries=0
-	until wget -q -O /dev/null http://127.0.0.1:7987/readyz 2>/dev/null; do
+	trap 'kill $server 2>/dev/null' EXIT
+	until fetch 17987 /readyz >ready 2>&1; do
 		kill -0 $server 2>/dev/null || fail "serve ended: $(tail -n 1 serve.log)"
 		tries=$((tries + 1))
 		[ $tries -lt 60 ] || fail "not ready after 30 s: $(tail -n 1 serve.log)"
@@ -153,19 +154,19 @@ serve_stop() {
 	[ $status = 0 ] || fail "serve ended with status $status on SIGTERM: $(tail -n 1 serve.log)"
 }
 
-fetch() {
-	wget -q -T 60 -O "$2" "http://127.0.0.1:7987$1" || fail "GET $1 failed"
+get() {
+	fetch 17987 "$1" >"$2" || fail "GET $1 failed"
 }
 
 check_serve() {
 	serve_start
 	busy 3 >/dev/null
-	fetch '/api/v1/query?format=folded&from=now-1m&query=%7Bcomm%3D%22busy%22%7D' out.folded
-	fetch /metrics metrics
-	fetch / page
+	get '/api/v1/query?format=folded&from=now-1m&query=%7Bcomm%3D%22busy%22%7D' out.folded
+	get /metrics metrics
+	get / page
 	busy 4 >/dev/null &
 	busy=$!
-	fetch '/debug/pprof/profile?seconds=2' out.pb.gz
+	get '/debug/pprof/profile?seconds=2' out.pb.gz
 	wait $busy
 	serve_stop
 	cat serve.log
