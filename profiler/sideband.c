@@ -114,12 +114,22 @@ static int parse_task(const void *record, size_t size, struct sideband_event *re
 	return 0;
 }
 
+/*
+ * The time stands behind the name, not at the end of the record: where several events listen, the kernel adds the
+ * size of the trailer once for each of them and never takes it back (perf_event_ksymbol_output(),
+ * kernel/events/core.c), and what comes after the trailer was never written.
+ */
 static int parse_ksymbol(const void *record, size_t size, struct sideband_event *ret)
 {
 	const struct ksymbol_record *k = record;
-	if (size < sizeof(*k) + sizeof(uint64_t))
+	const char *name = (const char *)(k + 1);
+	if (!string_ends(record, size, sizeof(*k)))
 		return -EBADMSG;
 
+	size_t name_room = (strlen(name) + 1 + 7) & ~(size_t)7;
+	if (sizeof(*k) + name_room + sizeof(uint64_t) > size)
+		return -EBADMSG;
+	memcpy(&ret->time_ns, name + name_room, sizeof(uint64_t));
 	ret->type = SIDEBAND_KSYMBOL;
 	ret->start = k->start;
 	ret->bytes = k->bytes;

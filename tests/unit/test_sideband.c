@@ -222,6 +222,27 @@ static void lost_and_kernel_symbols(void **state)
 	assert_int_equal(e.bytes, 0x100);
 }
 
+/* As the kernel sends it when three events listen: two trailers' worth of leftovers behind the time. */
+static void the_time_of_a_kernel_symbol_stands_behind_its_name(void **state)
+{
+	struct record r;
+	struct sideband_event e;
+
+	(void)state;
+	begin(&r, PERF_RECORD_KSYMBOL, 0);
+	put_u64(&r, 0xffffffffc0001000);
+	put_u32(&r, 0x100);
+	put_u16(&r, 1);
+	put_u16(&r, 0);
+	put_text(&r, "bpf_prog_x");
+	put_u64(&r, 4); /* the time */
+	put_u64(&r, 0x65722f646c697562);
+	end(&r, 0x6ac2471a6f6fb2c);
+	assert_int_equal(sideband_parse(r.bytes, r.size, &e), 0);
+	assert_int_equal(e.type, SIDEBAND_KSYMBOL);
+	assert_int_equal(e.time_ns, 4);
+}
+
 static void unknown_types_pass(void **state)
 {
 	struct record r;
@@ -309,6 +330,7 @@ int main(void)
 		cmocka_unit_test(exec_and_rename_are_told_apart),
 		cmocka_unit_test(fork_and_exit),
 		cmocka_unit_test(lost_and_kernel_symbols),
+		cmocka_unit_test(the_time_of_a_kernel_symbol_stands_behind_its_name),
 		cmocka_unit_test(unknown_types_pass),
 		cmocka_unit_test(cut_records_are_refused),
 		cmocka_unit_test(a_name_without_end_is_refused),
