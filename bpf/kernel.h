@@ -28,6 +28,8 @@ struct task_struct {
 	struct mm_struct *mm; /* NULL for kernel threads and late in exit */
 	struct task_struct *group_leader;
 	__u64 start_boottime; /* ns, CLOCK_BOOTTIME; since 5.5 under this name */
+	__u64 self_exec_id;   /* counts exec(); 64 bits since 5.7 */
+	void *stack;	      /* lowest byte of the kernel stack */
 	char comm[16];
 } KERNEL_LAYOUT;
 

@@ -9,6 +9,11 @@
  *	RECORD_STACK   header | id, counts, verdicts | kernel frames, leaf first | user frames, leaf first
  *	RECORD_SAMPLE  header | time, id of the stack, process, thread, cgroup, comms
  *
+ * Where the unwinder lacks something (a process it does not know yet, a page that is not loaded, a rule only user
+ * space can evaluate) both are replaced by one record with all that is needed to unwind later:
+ *
+ *	RECORD_STASH   header | the sample | registers | kernel frames | a slice of the stack
+ *
  * Promises of the kernel side:
  *  - An id is used in a sample only after the stack with that id was submitted in the same epoch.
  *  - Ids are 64-bit hashes of the content, seeded with the epoch, the process and its start time: the same id
@@ -22,9 +27,15 @@
 
 #include <linux/types.h>
 
-/* Most frames of one stack. bpf_get_stack() gives at most kernel.perf_event_max_stack (127 unless changed). */
+#include "bpf/unwind_format.h"
+
+/*
+ * Most frames of one stack. bpf_get_stack() gives at most kernel.perf_event_max_stack (127 unless changed), which is
+ * all that user stacks get without unwind tables.
+ */
 #define SAMPLE_KERNEL_FRAMES_MAX 127
-#define SAMPLE_USER_FRAMES_MAX	 127
+#define SAMPLE_HELPER_FRAMES_MAX 127
+#define SAMPLE_USER_FRAMES_MAX	 512
 #define SAMPLE_FRAMES_MAX	 (SAMPLE_KERNEL_FRAMES_MAX + SAMPLE_USER_FRAMES_MAX)
 
 #define SAMPLE_COMM_BYTES	 16 /* TASK_COMM_LEN, terminating NUL included */
@@ -39,6 +50,7 @@
 enum record_type {
 	RECORD_STACK = 1,
 	RECORD_SAMPLE = 2,
+	RECORD_STASH = 3,
 };
 
 struct record_header {
@@ -60,6 +72,9 @@ enum unwind_reason {
 	UNWIND_REASON_HELPER,	   /* bpf_get_stack() refused */
 	UNWIND_REASON_COUNT,
 };
+
+/* From here on a reason is UNWIND_REASON_TABLES + enum unwind_end: how unwinding by tables ended. */
+#define UNWIND_REASON_TABLES 16
 
 /* Followed by the frames: kernel_count, then user_count words. */
 struct stack_record {
@@ -95,6 +110,26 @@ struct sample_record {
 	char process_comm[SAMPLE_COMM_BYTES]; /* of the thread group's leader */
 };
 
+#define STASH_STACK_BYTES (32u << 10) /* most of a stack that is sent */
+#define STASH_REGS	  17	      /* by DWARF number; the last is the pc */
+#define STASH_REG_SP	  7	      /* x86-64 */
+
+/* Followed by stack_bytes of the stack, from its stack pointer on. */
+struct stash_record {
+	struct record_header header;
+	struct sample_record sample; /* its stack_id is 0 */
+	__u64 exec_id;		     /* see struct unwind_process_entry */
+	__u64 regs[STASH_REGS];
+	__u32 stack_bytes;
+	__u16 kernel_count;
+	__u8 kernel_verdict; /* enum unwind_verdict */
+	__u8 kernel_reason;  /* enum unwind_reason */
+	__u8 exact; /* the pc is where the thread was interrupted, not where its system call returns to */
+	__u8 why; /* enum unwind_end: what the kernel side lacked */
+	__u16 reserved[3];
+	__u64 kernel_frames[SAMPLE_KERNEL_FRAMES_MAX];
+};
+
 /* Counters of one CPU since load; they only grow. */
 struct sampler_counters {
 	__u64 samples_user;   /* sent, the CPU ran user code */
@@ -103,11 +138,22 @@ struct sampler_counters {
 	__u64 lost_internal; /* samples not sent because a map look-up failed; always 0 on a sound kernel */
 	__u64 stacks_sent;
 	__u64 stacks_known; /* samples whose stack had been sent in this epoch already */
+	__u64 stashes_sent;
+	__u64 stash_bytes;
+	__u64 stashes_limited;	      /* not sent for the limit on their bytes per second */
+	__u64 stashes_lost;	      /* not sent because their ring was full */
+	__u64 ends[UNWIND_END_COUNT]; /* user stacks by how the unwinder ended, before any stash */
+	__u64 stash_second; /* for the limit: the second at hand and the bytes sent in it */
+	__u64 stash_second_bytes;
 };
 
 _Static_assert(sizeof(struct record_header) == 8, "header is two words");
 _Static_assert(sizeof(struct stack_record) == 32, "no hidden padding");
 _Static_assert(sizeof(struct sample_record) == 96, "no hidden padding");
+_Static_assert(sizeof(struct stash_record) % 8 == 0, "the stack is aligned");
+_Static_assert(UNWIND_REASON_COUNT <= UNWIND_REASON_TABLES &&
+		       UNWIND_REASON_TABLES + UNWIND_END_COUNT <= 0xff,
+	       "reasons do not overlap and fit a byte");
 _Static_assert(sizeof(struct stack_record) % 8 == 0, "frames are aligned");
 _Static_assert(sizeof(struct stack_record) + SAMPLE_FRAMES_MAX * 8 <= 32 << 10,
 	       "a per-CPU map value holds at most 32 KiB");

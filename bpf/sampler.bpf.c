@@ -17,10 +17,16 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#define UNWIND_BOUNDED_FRAMES 256 /* without bpf_loop(): what the verifier may count through */
+#define STASH_PAGE_BYTES      4096
+
 /* --- configuration, set before load ----------------------------------------------------------- */
 
 /* Rings in the map `rings`; a CPU uses number cpu % ring_count. */
 const volatile __u32 ring_count = 1;
+
+/* Bytes of stashes that a CPU may send in a second. */
+const volatile __u64 stash_bytes_per_second = 2 << 20;
 
 /* User space drains by the clock; a ring with this many bytes waiting wakes it earlier. */
 const volatile __u32 ring_wakeup_bytes = 64 << 10;
@@ -63,6 +69,7 @@ struct scratch {
 	struct stack_record stack;
 	__u64 frames[SAMPLE_FRAMES_MAX]; /* right behind the record, as it is sent */
 	struct sample_record sample;
+	struct user_unwind unwind;
 };
 _Static_assert(sizeof(struct scratch) <= 32 << 10, "a per-CPU map value holds at most 32 KiB");
 
@@ -72,6 +79,24 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
+
+/* A stash is put together here, one a CPU. It is too large for a per-CPU map. */
+struct stash_buffer {
+	struct stash_record record;
+	__u8 stack[STASH_STACK_BYTES]; /* right behind the record, as it is sent */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* possible CPUs, set before load */
+	__type(key, __u32);
+	__type(value, struct stash_buffer);
+} stash_buffers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096); /* set before load */
+} stash_ring SEC(".maps");
 
 /* --- stacks --------------------------------------------------------------------------------------- */
 
@@ -103,9 +128,18 @@ static __always_inline __u64 mix(__u64 hash, __u64 value)
 	return hash ^ (hash >> 32);
 }
 
-/* Id of the stack in the scratch: everything that user space resolves it by is in it. */
-static __always_inline __u64 stack_hash(const struct scratch *s, __u32 frame_count)
+/*
+ * Id of the stack in the scratch: everything that user space resolves it by is in it. Not static, so that the
+ * verifier walks its loop once and not with all that it knows of every caller.
+ */
+__u64 stack_hash(__u32 frame_count);
+__attribute__((noinline)) __u64 stack_hash(__u32 frame_count)
 {
+	__u32 zero = 0;
+	const struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	if (!s)
+		return 1;
+
 	const struct stack_record *stack = &s->stack;
 	__u64 hash = mix(stack->epoch, (__u64)stack->kernel_count << 48 |
 					       (__u64)stack->user_count << 32 | s->sample.tgid);
@@ -121,11 +155,69 @@ static __always_inline __u64 stack_hash(const struct scratch *s, __u32 frame_cou
 	return hash ? hash : 1; /* 0 means an empty slot */
 }
 
+/* The ways to repeat the unwinder's step. */
+enum unwind_loop {
+	UNWIND_LOOP_HELPER, /* bpf_loop(), since 5.17 */
+	UNWIND_LOOP_BOUNDED, /* a loop that the verifier follows, around a function that it checks once */
+};
+
+struct unwind_loop_context {
+	struct scratch *s;
+};
+
+static long unwind_loop_step(__u64 index, struct unwind_loop_context *context)
+{
+	(void)index;
+	return unwind_frame(&context->s->unwind, context->s->frames);
+}
+
+/* A step of its own for the verifier; returns whether the stack has ended. Not static: that would not be. */
+int unwind_bounded_step(__u32 zero);
+__attribute__((noinline)) int unwind_bounded_step(__u32 zero)
+{
+	zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	if (!s)
+		return 1;
+	return unwind_frame(&s->unwind, s->frames);
+}
+
+/* Unwind the current thread by tables. */
+static __always_inline void collect_by_tables(struct bpf_perf_event_data *ctx, struct scratch *s,
+					      bool in_user_mode, __u32 kernel_count,
+					      enum unwind_loop loop, struct user_stack *ret)
+{
+	struct user_unwind *w = &s->unwind;
+	enum unwind_end end = read_user_regs(ctx, in_user_mode, w, &ret->exact);
+
+	w->first = kernel_count;
+	w->count = 0;
+	if (!end)
+		end = begin_unwind(w, s->sample.tgid, s->sample.start_boottime_ns, ret->exact);
+	if (!end) {
+		if (loop == UNWIND_LOOP_HELPER) {
+			struct unwind_loop_context context = {.s = s};
+
+			bpf_loop(SAMPLE_USER_FRAMES_MAX + 1, unwind_loop_step, &context, 0);
+		} else {
+			for (__u32 i = 0; i <= UNWIND_BOUNDED_FRAMES; i++) {
+				if (unwind_bounded_step(0))
+					break;
+			}
+		}
+		end = w->state.end;
+		if (end == UNWIND_END_NOT_YET)
+			end = UNWIND_END_TRUNC_FRAMES;
+	}
+	ret->count = w->count > SAMPLE_USER_FRAMES_MAX ? SAMPLE_USER_FRAMES_MAX : w->count;
+	judge_end(end, ret);
+}
+
 /* Fill the stack record, id included. Returns the number of frames. */
 static __always_inline __u32 collect_stack(struct bpf_perf_event_data *ctx, struct scratch *s,
-					   bool in_user_mode, bool has_user_stack)
+					   bool in_user_mode, bool has_user_stack,
+					   enum unwind_loop loop, struct user_stack *user)
 {
-	struct user_stack user = {.verdict = UNWIND_COMPLETE, .reason = UNWIND_REASON_NONE};
 	struct stack_record *stack = &s->stack;
 
 	__u32 kernel_count = 0;
@@ -133,19 +225,31 @@ static __always_inline __u32 collect_stack(struct bpf_perf_event_data *ctx, stru
 	stack->kernel_reason = UNWIND_REASON_NONE;
 	if (!in_user_mode)
 		kernel_count = collect_kernel_stack(ctx, s);
-	if (has_user_stack && kernel_count <= SAMPLE_KERNEL_FRAMES_MAX)
-		user_stack_collect(ctx, in_user_mode, &s->frames[kernel_count], &user);
+	if (has_user_stack && kernel_count <= SAMPLE_KERNEL_FRAMES_MAX) {
+		if (has_unwind_tables)
+			collect_by_tables(ctx, s, in_user_mode, kernel_count, loop, user);
+		else
+			collect_by_frame_pointers(ctx, in_user_mode, &s->frames[kernel_count],
+						  user);
+	}
+	stack->kernel_count = kernel_count;
+	return kernel_count;
+}
 
-	__u32 frame_count = kernel_count + user.count;
+/* Complete the stack record. Returns the number of frames. */
+static __always_inline __u32 finish_stack(struct scratch *s, const struct user_stack *user)
+{
+	struct stack_record *stack = &s->stack;
+	__u32 frame_count = stack->kernel_count + user->count;
+
 	stack->header.type = RECORD_STACK;
 	stack->header.bytes = sizeof(*stack) + frame_count * sizeof(s->frames[0]);
 	stack->epoch = epoch;
-	stack->kernel_count = kernel_count;
-	stack->user_count = user.count;
-	stack->user_verdict = user.verdict;
-	stack->user_reason = user.reason;
+	stack->user_count = user->count;
+	stack->user_verdict = user->verdict;
+	stack->user_reason = user->reason;
 	stack->reserved = 0;
-	stack->id = stack_hash(s, frame_count);
+	stack->id = stack_hash(frame_count);
 	return frame_count;
 }
 
@@ -185,6 +289,88 @@ static __always_inline bool send_sample(void *ring, struct scratch *s)
 	return bpf_ringbuf_output(ring, &s->sample, sizeof(s->sample), flags) == 0;
 }
 
+/* --- the stash ------------------------------------------------------------------------------------ */
+
+/* Copy the stack from its pointer on, page by page, up to where it cannot be read. Returns the bytes. */
+static __always_inline __u32 copy_stack(struct stash_buffer *b, __u64 sp)
+{
+	__u32 done = 0;
+
+	for (__u32 i = 0; i <= STASH_STACK_BYTES / STASH_PAGE_BYTES; i++) {
+		__u32 part = STASH_PAGE_BYTES - (sp & (STASH_PAGE_BYTES - 1));
+
+		if (done > STASH_STACK_BYTES - STASH_PAGE_BYTES)
+			break;
+		if (part > STASH_PAGE_BYTES ||
+		    bpf_probe_read_user(&b->stack[done], part, (void *)sp))
+			break;
+		done += part;
+		sp += part;
+	}
+	return done & ~7u;
+}
+
+/* Whether a stash of the largest size may be sent in this second. */
+static __always_inline bool stash_allowed(struct sampler_counters *count, __u64 now_ns)
+{
+	__u64 second = now_ns >> 30;
+
+	if (count->stash_second != second) {
+		count->stash_second = second;
+		count->stash_second_bytes = 0;
+	}
+	return count->stash_second_bytes <= stash_bytes_per_second;
+}
+
+/* Send what user space needs to unwind this thread itself. Returns whether it was sent. */
+static __always_inline bool send_stash(struct scratch *s, const struct user_stack *user,
+				       struct sampler_counters *count)
+{
+	__u32 cpu = s->sample.cpu;
+	struct stash_buffer *b = bpf_map_lookup_elem(&stash_buffers, &cpu);
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (!b)
+		return false;
+	if (!stash_allowed(count, s->sample.time_ns)) {
+		count->stashes_limited++;
+		return false;
+	}
+
+	struct stash_record *r = &b->record;
+	r->sample = s->sample;
+	r->sample.stack_id = 0;
+	r->sample.epoch = epoch;
+	r->exec_id = BPF_CORE_READ(task, self_exec_id);
+	for (int i = 0; i < STASH_REGS; i++)
+		r->regs[i] = s->unwind.regs[i];
+	r->kernel_count = s->stack.kernel_count;
+	r->kernel_verdict = s->stack.kernel_verdict;
+	r->kernel_reason = s->stack.kernel_reason;
+	r->exact = user->exact;
+	r->why = user->end;
+	for (int i = 0; i < SAMPLE_KERNEL_FRAMES_MAX; i++)
+		r->kernel_frames[i] = s->frames[i];
+	r->stack_bytes = copy_stack(b, r->regs[UNWIND_SP] & ~7ull);
+
+	__u64 bytes =
+		sizeof(*r) + (*(volatile __u32 *)&r->stack_bytes & (2 * STASH_STACK_BYTES - 1));
+	if (bytes > sizeof(*b))
+		return false;
+	r->header.type = RECORD_STASH;
+	r->header.bytes = bytes;
+	if (bpf_ringbuf_output(&stash_ring, b, bytes, 0)) {
+		count->stashes_lost++;
+		return false;
+	}
+	count->stashes_sent++;
+	count->stash_bytes += bytes;
+	count->stash_second_bytes += bytes;
+	return true;
+}
+
+/* --- the program ---------------------------------------------------------------------------------- */
+
 /* Who runs: everything of the sample but its stack. Returns whether the thread has a user stack. */
 static __always_inline bool describe_current(struct sample_record *sample, __u64 pid_tgid)
 {
@@ -209,8 +395,15 @@ static __always_inline bool describe_current(struct sample_record *sample, __u64
 	return BPF_CORE_READ(task, mm) && !(BPF_CORE_READ(task, flags) & PF_KTHREAD);
 }
 
-SEC("perf_event")
-int sample_cpu(struct bpf_perf_event_data *ctx)
+static __always_inline void count_sample(struct sampler_counters *count, bool in_user_mode)
+{
+	if (in_user_mode)
+		count->samples_user++;
+	else
+		count->samples_kernel++;
+}
+
+static __always_inline int sample(struct bpf_perf_event_data *ctx, enum unwind_loop loop)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
@@ -231,18 +424,46 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 	}
 
 	bool in_user_mode = registers_in_user_mode(ctx);
+	struct user_stack user = {.verdict = UNWIND_COMPLETE, .reason = UNWIND_REASON_NONE};
 	s->sample.time_ns = now_ns;
 	s->sample.flags = in_user_mode ? 0 : SAMPLE_IN_KERNEL;
 	bool has_user_stack = describe_current(&s->sample, pid_tgid);
-	__u32 frame_count = collect_stack(ctx, s, in_user_mode, has_user_stack);
+	collect_stack(ctx, s, in_user_mode, has_user_stack, loop, &user);
 
+	if (user.end) {
+		count->ends[user.end & 15]++;
+		if (wants_stash(user.end) && send_stash(s, &user, count)) {
+			count_sample(count, in_user_mode);
+			return 0;
+		}
+		if (!user.count && s->stack.kernel_count <= SAMPLE_KERNEL_FRAMES_MAX) {
+			__u8 reason = user.reason;
+
+			collect_by_frame_pointers(ctx, in_user_mode,
+						  &s->frames[s->stack.kernel_count], &user);
+			user.verdict = UNWIND_FAILED;
+			user.reason = reason;
+		}
+	}
+
+	__u32 frame_count = finish_stack(s, &user);
 	if (!send_stack(ring, s, frame_count, count) || !send_sample(ring, s)) {
 		count->lost_ring_full++;
 		return 0;
 	}
-	if (in_user_mode)
-		count->samples_user++;
-	else
-		count->samples_kernel++;
+	count_sample(count, in_user_mode);
 	return 0;
+}
+
+SEC("perf_event")
+int sample_cpu(struct bpf_perf_event_data *ctx)
+{
+	return sample(ctx, UNWIND_LOOP_HELPER);
+}
+
+/* For kernels before 5.17. */
+SEC("perf_event")
+int sample_cpu_bounded(struct bpf_perf_event_data *ctx)
+{
+	return sample(ctx, UNWIND_LOOP_BOUNDED);
 }

@@ -149,6 +149,13 @@ struct unwind_process {
 	__u32 reserved;
 };
 
+/** The same together with whose it is, as the BPF map has it by tgid. */
+struct unwind_process_entry {
+	struct unwind_process process;
+	__u64 start_boottime_ns; /* of the process: pids are reused */
+	__u64 exec_id; /* task_struct.self_exec_id: every exec has another address space */
+};
+
 /** Why unwinding ended. Up to UNWIND_END_COMPLETE fine, then truncated, then misses, then failures. */
 enum unwind_end {
 	UNWIND_END_NOT_YET,

@@ -5,9 +5,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <linux/perf_event.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -15,8 +18,13 @@
 #include "profiler/online_cpus.h"
 #include "sampler.skel.h"
 
-#define RING_BYTES_MIN (16u << 10)
-#define RING_BYTES_MAX (4u << 20)
+#define RING_BYTES_MIN	(16u << 10)
+#define RING_BYTES_MAX	(4u << 20)
+#define STASH_RING_MIN	(128u << 10)
+#define STASH_RING_MAX	(2u << 20)
+#define PROCESSES_MAX	16384u
+#define CHUNK_MAP_BYTES (UNWIND_CHUNK_BYTES + 8192u) /* with what the kernel adds */
+#define PROCESS_BYTES	128u /* about, of an entry in the map of processes */
 
 struct bpf_side {
 	struct sampler_bpf *skeleton;
@@ -27,7 +35,12 @@ struct bpf_side {
 	int possible_cpus;
 	uint64_t period_ns;
 	uint64_t map_bytes;
-	bpf_side_record_fn fn; /* of the drain that is going on */
+	uint64_t memory_bytes; /* what they may have */
+	uint32_t chunk_max;
+	int *chunk_fds;		     /* by index, chunk_max of them; -1 = none */
+	void **chunks;		     /* mapped; NULL = none */
+	struct bpf_program *program; /* the variant in use */
+	bpf_side_record_fn fn;	     /* of the drain that is going on */
 	void *fn_arg;
 };
 
@@ -79,10 +92,10 @@ static uint32_t helper_frames_max(void)
 	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	if (length <= 0)
-		return SAMPLE_USER_FRAMES_MAX;
+		return SAMPLE_HELPER_FRAMES_MAX;
 	text[length - 1] = '\0'; /* its newline */
-	if (parse_u64(text, &value) || value > SAMPLE_USER_FRAMES_MAX)
-		return SAMPLE_USER_FRAMES_MAX;
+	if (parse_u64(text, &value) || value > SAMPLE_HELPER_FRAMES_MAX)
+		return SAMPLE_HELPER_FRAMES_MAX;
 	return (uint32_t)value;
 }
 
@@ -91,11 +104,58 @@ static bool kernel_has_task_pt_regs(void)
 	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_task_pt_regs, NULL) == 1;
 }
 
-static int load(struct bpf_side *side, uint32_t ring_count, uint32_t bytes)
+static bool kernel_has_bpf_loop(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) == 1;
+}
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+/* Sizes of the unwinder's maps by the budget; chunks get what is left, made as they are needed. */
+static int size_unwind_maps(struct bpf_side *side)
+{
+	uint64_t budget = side->memory_bytes;
+	uint32_t processes = (uint32_t)clamp(budget / PROCESS_BYTES / 32, 256, PROCESSES_MAX);
+	uint32_t stash = next_power_of_two(clamp(budget / 32, STASH_RING_MIN, STASH_RING_MAX));
+
+	side->chunk_max = (uint32_t)(budget / UNWIND_CHUNK_BYTES) + 2;
+	int error = bpf_map__set_max_entries(side->skeleton->maps.unwind_chunks, side->chunk_max);
+	if (!error)
+		error = bpf_map__set_max_entries(side->skeleton->maps.unwind_processes, processes);
+	if (!error)
+		error = bpf_map__set_max_entries(side->skeleton->maps.stash_ring, stash);
+	if (!error)
+		error = bpf_map__set_max_entries(side->skeleton->maps.stash_buffers,
+						 (uint32_t)side->possible_cpus);
+	return error;
+}
+
+/* Load only the variant of the program that this kernel takes best. */
+static int choose_program(struct bpf_side *side, bool bounded)
+{
+	struct bpf_program *loop = side->skeleton->progs.sample_cpu;
+	struct bpf_program *other = side->skeleton->progs.sample_cpu_bounded;
+
+	bounded = bounded || !kernel_has_bpf_loop();
+	side->program = bounded ? other : loop;
+	return bpf_program__set_autoload(bounded ? loop : other, false);
+}
+
+static int load(struct bpf_side *side, uint32_t ring_count, uint32_t bytes, bool bounded)
 {
 	side->skeleton = sampler_bpf__open();
 	if (!side->skeleton)
 		return -errno;
+
+	int failed = size_unwind_maps(side);
+	if (!failed)
+		failed = choose_program(side, bounded);
+	if (failed)
+		return failed;
+	side->skeleton->rodata->has_unwind_tables = true;
 
 	side->skeleton->rodata->ring_count = ring_count;
 	side->skeleton->rodata->ring_wakeup_bytes = bytes / 2;
@@ -126,6 +186,10 @@ static int make_rings(struct bpf_side *side, uint32_t ring_count, uint32_t bytes
 	side->rings = ring_buffer__new(first, take_record, side, NULL);
 	if (!side->rings)
 		return -errno;
+	int added = ring_buffer__add(side->rings, bpf_map__fd(side->skeleton->maps.stash_ring),
+				     take_record, side);
+	if (added)
+		return added;
 	for (uint32_t i = 1; i < ring_count; i++) {
 		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "sample_ring", 0, 0, bytes, NULL);
 		if (fd < 0)
@@ -172,6 +236,96 @@ static uint64_t sum_map_memory(const struct bpf_side *side)
 	return bytes;
 }
 
+/* --- the unwinder's memory ------------------------------------------------------------------------- */
+
+/* Leave to chunks what the other maps do not take of the budget. */
+static int fit_chunks(struct bpf_side *side)
+{
+	uint64_t left =
+		side->memory_bytes > side->map_bytes ? side->memory_bytes - side->map_bytes : 0;
+	uint32_t fit = (uint32_t)clamp(left / CHUNK_MAP_BYTES, 2, side->chunk_max);
+
+	side->chunk_max = fit;
+	side->chunks = calloc(fit, sizeof(side->chunks[0]));
+	side->chunk_fds = calloc(fit, sizeof(side->chunk_fds[0]));
+	if (!side->chunks || !side->chunk_fds)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < fit; i++)
+		side->chunk_fds[i] = -1;
+	return 0;
+}
+
+uint32_t bpf_side_chunk_max(const struct bpf_side *side)
+{
+	return side->chunk_max;
+}
+
+int bpf_side_add_chunk(struct bpf_side *side, uint32_t index, void **ret)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+
+	if (index >= side->chunk_max || side->chunks[index])
+		return -ENOSPC;
+	auto_close int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "unwind_chunk", sizeof(uint32_t),
+					   UNWIND_CHUNK_BYTES, 1, &options);
+	if (fd < 0)
+		return fd;
+	void *bytes = mmap(NULL, UNWIND_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		return -errno;
+	int error = bpf_map_update_elem(bpf_map__fd(side->skeleton->maps.unwind_chunks), &index,
+					&fd, BPF_ANY);
+	if (error) {
+		(void)munmap(bytes, UNWIND_CHUNK_BYTES); /* just mapped */
+		return error;
+	}
+	side->map_bytes += map_memory(fd);
+	side->chunks[index] = bytes;
+	side->chunk_fds[index] = take_fd(fd);
+	*ret = bytes;
+	return 0;
+}
+
+int bpf_side_put_process(struct bpf_side *side, uint32_t tgid,
+			 const struct unwind_process_entry *entry)
+{
+	return bpf_map_update_elem(bpf_map__fd(side->skeleton->maps.unwind_processes), &tgid, entry,
+				   BPF_ANY);
+}
+
+void bpf_side_drop_process(struct bpf_side *side, uint32_t tgid)
+{
+	/* It may not be there: the map may have been full. */
+	(void)bpf_map_delete_elem(bpf_map__fd(side->skeleton->maps.unwind_processes), &tgid);
+}
+
+void bpf_side_wait_for_programs(struct bpf_side *side)
+{
+	struct timespec moment = {.tv_nsec = 10 * NS_PER_MS};
+
+	(void)side;
+	/*
+	 * Programs run as RCU readers, and this membarrier(2) is synchronize_rcu(). It is refused with nohz_full;
+	 * a pause is then far longer than any program runs.
+	 */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		(void)nanosleep(&moment, NULL); /* signals are blocked in our threads */
+}
+
+static void free_chunks(struct bpf_side *side)
+{
+	for (uint32_t i = 0; side->chunks && side->chunk_fds && i < side->chunk_max; i++) {
+		if (side->chunks[i])
+			(void)munmap(side->chunks[i], UNWIND_CHUNK_BYTES); /* mapped by us */
+		if (side->chunk_fds[i] >= 0)
+			(void)close(side->chunk_fds[i]); /* a map */
+	}
+	free(side->chunks);
+	free(side->chunk_fds);
+}
+
+/* --- life ----------------------------------------------------------------------------------------- */
+
 int bpf_side_open(const struct bpf_side_options *options, struct bpf_side **ret)
 {
 	(void)libbpf_set_print(print_nothing); /* returns the function before */
@@ -185,6 +339,7 @@ int bpf_side_open(const struct bpf_side_options *options, struct bpf_side **ret)
 	for (size_t i = 0; i < BPF_SIDE_RINGS_MAX; i++)
 		side->ring_fds[i] = -1;
 	side->period_ns = NS_PER_S / options->frequency_hz;
+	side->memory_bytes = options->memory_bytes;
 	side->possible_cpus = libbpf_num_possible_cpus();
 	if (side->possible_cpus < 1)
 		return side->possible_cpus;
@@ -195,12 +350,15 @@ int bpf_side_open(const struct bpf_side_options *options, struct bpf_side **ret)
 	uint32_t bytes = ring_bytes(options, ring_count);
 	if (!bytes)
 		return -ENOSPC;
-	int error = load(side, ring_count, bytes);
+	int error = load(side, ring_count, bytes, options->bounded);
 	if (!error)
 		error = make_rings(side, ring_count, bytes);
 	if (error)
 		return error;
 	side->map_bytes = sum_map_memory(side);
+	error = fit_chunks(side);
+	if (error)
+		return error;
 	*ret = take_ptr(side);
 	return 0;
 }
@@ -216,6 +374,7 @@ void bpf_side_close(struct bpf_side *side)
 		if (side->ring_fds[i] >= 0)
 			(void)close(side->ring_fds[i]); /* a map */
 	}
+	free_chunks(side);
 	sampler_bpf__destroy(side->skeleton);
 	free(side->per_cpu);
 	free(side);
@@ -244,8 +403,7 @@ int bpf_side_attach(struct bpf_side *side, int cpu, enum privilege_step *ret_ste
 		return -errno;
 
 	*(ret_step ? ret_step : &step) = STEP_ATTACH;
-	struct bpf_link *link =
-		bpf_program__attach_perf_event(side->skeleton->progs.sample_cpu, fd);
+	struct bpf_link *link = bpf_program__attach_perf_event(side->program, fd);
 	if (!link)
 		return -errno;
 	(void)take_fd(fd); /* the link closes it */
@@ -300,6 +458,12 @@ int bpf_side_counters(struct bpf_side *side, struct sampler_counters *ret)
 		sum.lost_internal += c->lost_internal;
 		sum.stacks_sent += c->stacks_sent;
 		sum.stacks_known += c->stacks_known;
+		sum.stashes_sent += c->stashes_sent;
+		sum.stash_bytes += c->stash_bytes;
+		sum.stashes_limited += c->stashes_limited;
+		sum.stashes_lost += c->stashes_lost;
+		for (int end = 0; end < UNWIND_END_COUNT; end++)
+			sum.ends[end] += c->ends[end];
 	}
 	*ret = sum;
 	return 0;
@@ -316,7 +480,7 @@ void bpf_side_run_stats(const struct bpf_side *side, uint64_t *ret_ns, uint64_t 
 	uint32_t size = sizeof(info);
 
 	*ret_ns = *ret_count = 0;
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(side->skeleton->progs.sample_cpu), &info, &size))
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(side->program), &info, &size))
 		return;
 	*ret_ns = info.run_time_ns;
 	*ret_count = info.run_cnt;

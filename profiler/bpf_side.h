@@ -9,6 +9,7 @@
 #ifndef HEARTH_PROFILER_BPF_SIDE_H
 #define HEARTH_PROFILER_BPF_SIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct bpf_side_options {
 	uint32_t online_cpus;  /* rings to make, at most BPF_SIDE_RINGS_MAX */
 	uint64_t memory_bytes; /* most memory of all maps */
 	uint64_t drain_ns;     /* how often the rings are drained at least */
+	bool bounded; /* take the program for kernels without bpf_loop() even where there is one */
 };
 
 #define BPF_SIDE_RINGS_MAX 64u
@@ -65,6 +67,29 @@ uint32_t bpf_side_next_epoch(struct bpf_side *side);
 
 /** Sum of the counters of all CPUs. Returns 0; -errno. */
 int bpf_side_counters(struct bpf_side *side, struct sampler_counters *ret);
+
+/** How many chunks of the unwinder's memory the budget has room for, chunk 0 included; 0 = none. */
+uint32_t bpf_side_chunk_max(const struct bpf_side *side);
+
+/**
+ * Make a chunk of the unwinder's memory (UNWIND_CHUNK_BYTES of zeros).
+ *
+ * @index: below bpf_side_chunk_max(), each once
+ * @ret: mapped into this process, borrowed until bpf_side_close()
+ *
+ * Returns 0; -ENOSPC; -ENOMEM; -errno.
+ */
+int bpf_side_add_chunk(struct bpf_side *side, uint32_t index, void **ret);
+
+/** Tell the unwinder of a process's mappings. Returns 0; -E2BIG if the map is full; -errno. */
+int bpf_side_put_process(struct bpf_side *side, uint32_t tgid,
+			 const struct unwind_process_entry *entry);
+
+/** Make the unwinder forget a process. */
+void bpf_side_drop_process(struct bpf_side *side, uint32_t tgid);
+
+/** Wait until every program that runs at the time of the call has ended. */
+void bpf_side_wait_for_programs(struct bpf_side *side);
 
 /** Memory of all maps in bytes, as the kernel accounts it. */
 uint64_t bpf_side_map_bytes(const struct bpf_side *side);

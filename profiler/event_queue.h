@@ -19,6 +19,7 @@
 enum queued_kind {
 	QUEUED_SIDEBAND, /* a perf record */
 	QUEUED_SAMPLE,	 /* a struct sample_record */
+	QUEUED_STASH,	 /* a struct stash_record with its stack */
 };
 
 struct queued_event {

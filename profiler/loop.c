@@ -21,12 +21,13 @@
 #include "base/clock.h"
 #include "profiler/profiler_internal.h"
 
-#define SETTLE_NS      (2 * NS_PER_MS)
-#define DRAIN_NS       (100 * NS_PER_MS) /* between rounds when nothing happens */
-#define ROUND_PAUSE_NS (20 * NS_PER_MS)	 /* between rounds at least, however much happens */
-#define CPU_CHECK_NS   (1 * NS_PER_S)
-#define DEFERRALS_MAX  5u /* rounds that a sample waits for its stack */
-#define SIDEBAND_BYTES (256u << 10)
+#define SETTLE_NS	    (2 * NS_PER_MS)
+#define DRAIN_NS	    (100 * NS_PER_MS) /* between rounds when nothing happens */
+#define ROUND_PAUSE_NS	    (20 * NS_PER_MS)  /* between rounds at least, however much happens */
+#define CPU_CHECK_NS	    (1 * NS_PER_S)
+#define STASH_DEFERRALS_MAX 100u /* rounds that a stash waits for a table: some seconds */
+#define DEFERRALS_MAX	    5u	 /* rounds that a sample waits for its stack */
+#define SIDEBAND_BYTES	    (256u << 10)
 
 /* --- CPUs ----------------------------------------------------------------------------------------- */
 
@@ -144,6 +145,7 @@ static void close_window(struct profiler *p, uint64_t end_ns)
 	/* The stacks of the epoch before the last are not asked for any more. */
 	uint32_t epoch = bpf_side_next_epoch(p->bpf);
 	stack_table_reset(&p->stacks[epoch & 1], epoch);
+	p->epoch = epoch;
 }
 
 static void close_windows_before(struct profiler *p, uint64_t time_ns)
@@ -171,6 +173,13 @@ static void take_record(const struct record_header *record, size_t size, void *a
 		/* What is refused here is counted with the samples that miss it. */
 		if (table->epoch == stack->epoch)
 			(void)stack_table_add(table, stack, size);
+	} else if (record->type == RECORD_STASH && size >= sizeof(struct stash_record)) {
+		const struct stash_record *stash = (const void *)record;
+
+		if (size == sizeof(*stash) + stash->stack_bytes && size <= sizeof(p->stash) &&
+		    stash->kernel_count <= SAMPLE_KERNEL_FRAMES_MAX &&
+		    event_queue_push(&p->queue, QUEUED_STASH, stash->sample.time_ns, stash, size))
+			count_lost(p, LOST_NO_MEMORY);
 	} else if (record->type == RECORD_SAMPLE && size == sizeof(struct sample_record)) {
 		const struct sample_record *sample = (const void *)record;
 
@@ -289,6 +298,50 @@ static int apply_sample(struct profiler *p, const struct sample_record *sample, 
 	return 0;
 }
 
+/*
+ * Unwind a stash, and put its sample into the window. Returns 0 when that is done or its loss was counted; -EAGAIN if
+ * a table it needs is being made.
+ */
+static int apply_stash(struct profiler *p, const void *bytes, size_t size, bool last_chance)
+{
+	const struct stash_record *stash = &p->stash.record;
+
+	/* The queue may move its bytes while the process is looked for. */
+	memcpy(&p->stash, bytes, size);
+
+	struct sample_record sample = stash->sample;
+	struct process *process = process_table_for_sample(p->processes, &sample, sample.time_ns);
+	if (process && process->selected) {
+		int error =
+			unwind_loader_unwind(p->unwind, stash, process, !last_chance, &p->unwound);
+		if (error)
+			return error;
+		p->unwound.record.epoch = sample.epoch = p->epoch;
+		sample.stack_id = p->unwound.record.id;
+		/* What is refused here is counted with the sample, which misses it. */
+		(void)stack_table_add(&p->stacks[p->epoch & 1], &p->unwound.record,
+				      p->unwound.record.header.bytes);
+	}
+	return apply_sample(p, &sample, true);
+}
+
+/* Apply an event that was taken from the queue. Returns 0; -EAGAIN if it has to wait for another round. */
+static int apply_event(struct profiler *p, const struct queued_event *event, const void *bytes,
+		       bool at_end)
+{
+	switch ((enum queued_kind)event->kind) {
+	case QUEUED_SIDEBAND:
+		apply_sideband(p, bytes, event->size);
+		return 0;
+	case QUEUED_STASH:
+		return apply_stash(p, bytes, event->size,
+				   at_end || event->deferrals >= STASH_DEFERRALS_MAX);
+	case QUEUED_SAMPLE:
+		break;
+	}
+	return apply_sample(p, bytes, at_end || event->deferrals >= DEFERRALS_MAX);
+}
+
 /* Take in everything there is and apply what is older than @until_ns. */
 static void run_round(struct profiler *p, uint64_t until_ns)
 {
@@ -296,15 +349,12 @@ static void run_round(struct profiler *p, uint64_t until_ns)
 	const void *bytes;
 
 	(void)bpf_side_drain(p->bpf, take_record, p); /* the next round tries again */
+	unwind_loader_poll(p->unwind);
 	drain_sideband(p);
 	event_queue_sort(&p->queue);
 	while ((event = event_queue_next(&p->queue, until_ns, &bytes))) {
-		bool last_chance = event->deferrals >= DEFERRALS_MAX || until_ns == UINT64_MAX;
-
 		close_windows_before(p, event->time_ns);
-		if (event->kind == QUEUED_SIDEBAND)
-			apply_sideband(p, bytes, event->size);
-		else if (apply_sample(p, bytes, last_chance) == -EAGAIN)
+		if (apply_event(p, event, bytes, until_ns == UINT64_MAX) == -EAGAIN)
 			event_queue_defer(&p->queue);
 	}
 	event_queue_compact(&p->queue);
@@ -312,7 +362,32 @@ static void run_round(struct profiler *p, uint64_t until_ns)
 		p->applied_ns = until_ns;
 		close_windows_before(p, until_ns);
 	}
+	unwind_loader_refresh(p->unwind, p->processes);
 	process_table_sweep(p->processes, p->applied_ns, p->applied_ns);
+}
+
+static void publish_unwinder(struct profiler *p)
+{
+	struct sampler_counters counters = {0};
+	struct unwind_loader_stats loader;
+	struct profiler_stats *t = &p->totals;
+
+	unwind_loader_stats(p->unwind, &loader);
+	(void)bpf_side_counters(p->bpf, &counters); /* all zero if that fails */
+	for (int end = 0; end < UNWIND_END_COUNT; end++) {
+		t->unwind_ends[end] = counters.ends[end];
+		t->stash_ends[end] = loader.stashes[end];
+	}
+	t->stash_sent = counters.stashes_sent;
+	t->stash_bytes = counters.stash_bytes;
+	t->stash_limited = counters.stashes_limited;
+	t->stash_lost = counters.stashes_lost;
+	t->unwind_table_bytes = loader.slab.page_bytes;
+	t->unwind_pages = loader.slab.pages;
+	t->unwind_page_loads = loader.slab.page_loads;
+	t->unwind_page_evictions = loader.slab.page_evictions;
+	t->unwind_tables_built = loader.tables.built;
+	t->unwind_tables_failed = loader.tables.failed;
 }
 
 void profiler_publish(struct profiler *p)
@@ -320,6 +395,7 @@ void profiler_publish(struct profiler *p)
 	struct process_table_stats processes;
 
 	process_table_stats(p->processes, &processes);
+	publish_unwinder(p);
 	p->totals.processes = processes.processes;
 	p->totals.processes_evicted = processes.evicted;
 	p->totals.mappings = processes.mappings;

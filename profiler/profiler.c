@@ -131,6 +131,8 @@ int profiler_create(const struct profiler_options *options, struct profiler **re
 		return fail(STEP_LOAD_BPF, error, error_text, error_size);
 	error = create_tables(p);
 	if (!error)
+		error = unwind_loader_create(p->bpf, &p->unwind);
+	if (!error)
 		error = create_wakeup(p);
 	if (error)
 		return fail(STEP_OTHER, error, error_text, error_size);
@@ -155,6 +157,7 @@ void profiler_destroy(struct profiler *p)
 	profiler_stop(p);
 	for (int cpu = 0; cpu < CPUS_MAX; cpu++)
 		perf_ring_close(p->sideband[cpu]);
+	unwind_loader_destroy(p->unwind);
 	bpf_side_close(p->bpf);
 	resolver_release(&p->resolver);
 	window_builder_release(&p->builder);

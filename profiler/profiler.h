@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "bpf/unwind_format.h"
 #include "profiler/window.h"
 #include "symbolizer/symbolizer.h"
 
@@ -36,6 +37,19 @@ struct profiler_stats {
 	uint64_t samples_kernel;
 	uint64_t lost[LOST_REASON_COUNT];
 	uint64_t verdicts[STACK_VERDICT_COUNT];
+	uint64_t unwind_ends
+		[UNWIND_END_COUNT]; /* user stacks by how unwinding in the kernel ended */
+	uint64_t stash_sent;	    /* stacks that were left to user space */
+	uint64_t stash_bytes;
+	uint64_t stash_limited;		       /* not sent: over the limit of bytes a second */
+	uint64_t stash_lost;		       /* not sent: their ring was full */
+	uint64_t stash_ends[UNWIND_END_COUNT]; /* stashes by how unwinding them ended */
+	uint64_t unwind_table_bytes;	       /* rows in the kernel's memory now */
+	uint64_t unwind_pages;		       /* of them now */
+	uint64_t unwind_page_loads;
+	uint64_t unwind_page_evictions;
+	uint64_t unwind_tables_built;
+	uint64_t unwind_tables_failed;
 	uint64_t sideband_lost; /* process events lost and repaired from /proc */
 	uint64_t processes;	/* known now */
 	uint64_t processes_evicted;

@@ -18,6 +18,7 @@
 #include "profiler/profiler.h"
 #include "profiler/resolver.h"
 #include "profiler/stack_table.h"
+#include "profiler/unwind_loader.h"
 
 struct profiler {
 	struct profiler_options options; /* defaults filled in; pids and symbolizer borrowed */
@@ -36,6 +37,13 @@ struct profiler {
 	struct stack_table stacks[2]; /* of the epoch and the one before, by epoch & 1 */
 	struct window_builder builder;
 	struct resolver resolver;
+	struct unwind_loader *unwind;
+	struct {
+		struct stash_record record;
+		unsigned char stack[STASH_STACK_BYTES];
+	} stash;		      /* at work */
+	struct unwound_stack unwound; /* what became of it */
+	uint32_t epoch;		      /* the newest */
 	uint64_t window_end_ns;	      /* of the open window, monotonic */
 	uint64_t applied_ns;	      /* events and samples up to here are in */
 	uint64_t ring_lost_at_open;   /* counters of the BPF side when the window was opened */

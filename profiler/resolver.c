@@ -2,11 +2,13 @@
 #include "profiler/resolver.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/hash.h"
+#include "symbolizer/unwind_walk.h"
 
 #define LABELS_MAX 12u
 
@@ -139,25 +141,30 @@ static int push_user_frames(struct resolution *n, const uint64_t *frames, size_t
 	return 0;
 }
 
-/* What to put at the root end of a part that is incomplete; NULL if it is complete. */
-static const char *marker_text(enum unwind_verdict verdict, enum unwind_reason reason)
+/* What to put at the root end of a part that is incomplete; NULL if it is complete. @text: 96 bytes. */
+static const char *marker_text(enum unwind_verdict verdict, uint8_t reason, char *text)
 {
+	const char *what =
+		verdict == UNWIND_TRUNCATED ? "truncated stack" : "stack unwinding failed";
+
 	if (verdict == UNWIND_COMPLETE)
 		return NULL;
-	switch (reason) {
-	case UNWIND_REASON_FRAME_LIMIT:
+	if (reason == UNWIND_REASON_FRAME_LIMIT)
 		return "[truncated stack]";
-	case UNWIND_REASON_HELPER:
+	if (reason == UNWIND_REASON_HELPER)
 		return "[stack unwinding failed: the kernel could not read the stack]";
-	default:
-		return verdict == UNWIND_TRUNCATED ? "[truncated stack]"
-						   : "[stack unwinding failed]";
-	}
+	if (reason < UNWIND_REASON_TABLES)
+		(void)snprintf(text, 96, "[%s]", what); /* 24 bytes */
+	else
+		(void)snprintf(text, 96, "[%s: %s]", what, /* all texts are short */
+			       unwind_end_text((enum unwind_end)(reason - UNWIND_REASON_TABLES)));
+	return text;
 }
 
 static int end_part(struct resolution *n, uint8_t verdict, uint8_t reason)
 {
-	const char *text = marker_text(verdict, reason);
+	char room[96];
+	const char *text = marker_text(verdict, reason, room);
 	if (!text)
 		return 0;
 

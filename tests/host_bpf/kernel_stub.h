@@ -17,6 +17,7 @@
 /* Its registers are the x86-64 ones, so that this test is too. */
 struct bpf_perf_event_data;
 int sample_cpu(struct bpf_perf_event_data *ctx);
+int sample_cpu_bounded(struct bpf_perf_event_data *ctx);
 #include "bpf/sampler.bpf.c"
 
 #define RECORDS_MAX 64
@@ -140,6 +141,36 @@ __u64 bpf_ringbuf_query(void *ring, __u64 flags)
 	(void)ring;
 	assert_int_equal(flags, BPF_RB_AVAIL_DATA);
 	return k.waiting_bytes;
+}
+
+/* Unwinding by tables has its own tests: here it is off, and nothing may come this way. */
+
+long bpf_probe_read_user(void *to, __u32 size, const void *from)
+{
+	(void)to;
+	(void)size;
+	(void)from;
+	fail_msg("the program read user memory");
+	return -EFAULT;
+}
+
+long bpf_probe_read_kernel(void *to, __u32 size, const void *from)
+{
+	(void)to;
+	(void)size;
+	(void)from;
+	fail_msg("the program read kernel memory");
+	return -EFAULT;
+}
+
+long bpf_loop(__u32 count, void *step, void *context, __u64 flags)
+{
+	(void)count;
+	(void)step;
+	(void)context;
+	(void)flags;
+	fail_msg("the program ran a loop");
+	return -EINVAL;
 }
 
 #endif

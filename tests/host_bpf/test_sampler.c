@@ -131,18 +131,19 @@ static void longest_stacks_fit_and_are_truncated(void **state)
 	const struct stack_record *s = stack_at(0);
 
 	assert_int_equal(s->kernel_count, SAMPLE_KERNEL_FRAMES_MAX);
-	assert_int_equal(s->user_count, SAMPLE_USER_FRAMES_MAX);
+	assert_int_equal(s->user_count, SAMPLE_HELPER_FRAMES_MAX);
 	assert_int_equal(s->kernel_verdict, UNWIND_TRUNCATED);
 	assert_int_equal(s->kernel_reason, UNWIND_REASON_FRAME_LIMIT);
 	assert_int_equal(s->user_verdict, UNWIND_TRUNCATED);
 	assert_int_equal(s->user_reason, UNWIND_REASON_FRAME_LIMIT);
-	assert_true(frames_at(0)[SAMPLE_FRAMES_MAX - 1] == 0x400000 + SAMPLE_USER_FRAMES_MAX - 1);
+	assert_true(frames_at(0)[SAMPLE_KERNEL_FRAMES_MAX + SAMPLE_HELPER_FRAMES_MAX - 1] ==
+		    0x400000 + SAMPLE_HELPER_FRAMES_MAX - 1);
 	assert_string_equal(sample_at(1)->thread_comm, "worker"); /* what lies behind is whole */
 }
 
 static void a_lower_system_limit_is_a_truncation_too(void **state)
 {
-	__u32 low = 2, normal = SAMPLE_USER_FRAMES_MAX;
+	__u32 low = 2, normal = SAMPLE_HELPER_FRAMES_MAX;
 
 	(void)state;
 	set_config(&helper_frames_max, sizeof(low), &low);

@@ -102,7 +102,7 @@ static void close_addresses_do_not_collide(void **state)
 	for (size_t i = 0; i < count; i++) {
 		for (size_t f = 0; f < 6; f++)
 			s->frames[f] = 0x400000 + 4 * ((i >> (3 * f)) & 7);
-		ids[i] = stack_hash(s, 6);
+		ids[i] = stack_hash(6);
 	}
 	/* 2^18 distinct stacks of six frames with eight places each; the rest repeats them. */
 	qsort(ids, count, sizeof(ids[0]), compare_ids);

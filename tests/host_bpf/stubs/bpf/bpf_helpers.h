@@ -43,4 +43,11 @@ long bpf_ringbuf_output(void *ring, void *bytes, __u64 size, __u64 flags);
 /** See above. */
 __u64 bpf_ringbuf_query(void *ring, __u64 flags);
 
+/** See above. */
+long bpf_probe_read_user(void *to, __u32 size, const void *from);
+/** See above. */
+long bpf_probe_read_kernel(void *to, __u32 size, const void *from);
+/** See above. */
+long bpf_loop(__u32 count, void *step, void *context, __u64 flags);
+
 #endif
