@@ -106,7 +106,7 @@ static const char *advice(const struct privileges *p, enum privilege_step step, 
 		return "CAP_BPF and CAP_PERFMON are missing; run as root or "
 		       "`setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_checkpoint_restore,"
 		       "cap_dac_read_search,cap_syslog+ep` the binary";
-	if (error == -EPERM && step == STEP_OPEN_SIDEBAND)
+	if (error == -EPERM && step == STEP_OPEN_SIDEBAND && !p->sys_admin)
 		return "the rings exceed the locked memory that is allowed; run `sysctl "
 		       "kernel.perf_event_mlock_kb=4096` or with CAP_IPC_LOCK";
 	if (refused)

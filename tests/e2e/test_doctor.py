@@ -130,7 +130,7 @@ class Restricted(unittest.TestCase):
         done = in_mount_namespace(setup, [HEARTH, "doctor"])
         self.check(done, "kernel symbols", "warn", "kptr_restrict=2", "sysctl -w kernel.kptr_restrict=1")
         done = in_mount_namespace(fake("/proc/kallsyms", "") + "; : > /mnt/file", [HEARTH, "doctor"])
-        self.check(done, "kernel symbols", "warn", "empty", "ProtectKernelTunables=no")
+        self.check(done, "kernel symbols", "warn", "no functions", "ProtectKernelTunables=no")
 
     def test_lockdown(self):
         for mode, level in (("none [integrity] confidentiality", "ok"), ("none integrity [confidentiality]", "FAIL")):
