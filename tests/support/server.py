@@ -67,10 +67,17 @@ class Server:
             try:
                 self.process.wait(STOP_LIMIT_S)
             except subprocess.TimeoutExpired:
+                self.save_stacks()
                 self.process.kill()
                 self.process.wait()
                 raise RuntimeError(f"hearth serve did not end within {STOP_LIMIT_S} s of {how!r}: " + self.log()) from None
         return self.process.returncode if self.process else None
+
+    def save_stacks(self):
+        """Where its threads hang, at the end of the log."""
+        with open(os.path.join(self.scratch, "log"), "ab") as log:
+            subprocess.run(["gdb", "-p", str(self.process.pid), "-batch", "-ex", "thread apply all bt 16"], stdin=subprocess.DEVNULL,
+                           stdout=log, stderr=subprocess.DEVNULL, check=False)
 
     def log(self):
         with open(os.path.join(self.scratch, "log"), encoding="utf-8", errors="replace") as f:

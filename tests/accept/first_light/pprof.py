@@ -14,8 +14,8 @@ from support.tool import ROOT, run
 
 from . import PORT
 
-BURN_S = 12
-WINDOW_S = 20
+BURN_S = 25
+WINDOW_S = 33
 QUERY = '{comm="seventy30"}'
 
 
@@ -34,7 +34,7 @@ def burn():
 def check(table):
     with Server(PORT) as server, tempfile.TemporaryDirectory() as scratch:
         url = f"http://127.0.0.1:{PORT}/debug/pprof/profile?seconds={WINDOW_S}&query={QUERY}"
-        tool = subprocess.Popen(["go", "tool", "pprof", "-top", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        tool = subprocess.Popen(["go", "tool", "pprof", "-top", "-unit=s", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, "PPROF_TMPDIR": scratch})
         time.sleep(2)
         used = burn()
@@ -52,7 +52,8 @@ def check(table):
 
 
 def shares(table, top, used):
-    total = float(re.search(r"Total samples = ([\d.]+)s", top).group(1))
+    amount, unit = re.search(r"Total samples = ([\d.]+)(ms|s|mins)", top).groups()
+    total = float(amount) * {"ms": 0.001, "s": 1, "mins": 60}[unit]
     table.row("total CPU against the program's rusage", "within 2 %", f"{total:.2f} s of {used:.2f} s: {(total / used - 1) * 100:+.1f} %",
               abs(total / used - 1) <= 0.02)
     cumulative = {}
@@ -74,12 +75,12 @@ def locations(raw):
     found = []
     for line in raw[raw.index("\nLocations\n"):].splitlines():
         head = re.match(r"\s+\d+: (0x[0-9a-f]+) M=(\d+) (.*)$", line)
-        inner = re.match(r"\s{5,}(\S.*?:\d+:\d+ s=\d+.*)$", line)
+        inner = re.match(r"\s{5,}(\S.*:\d+ s=\d+.*)$", line)
         if head:
             here = head.group(2) == number
             if here:
                 found.append((int(head.group(1), 16) - start + offset, []))
-        frame = re.match(r"(.*) (\S+):(\d+):\d+ s=\d+", head.group(3) if head else inner.group(1) if inner else "")
+        frame = re.match(r"(.*) (\S+):(\d+)(?::\d+)? s=\d+", head.group(3) if head else inner.group(1) if inner else "")
         if frame and here:
             found[-1][1].append((frame.group(1), frame.group(2), int(frame.group(3))))
     return found

@@ -15,6 +15,9 @@
 
 #define UNIT 3000
 
+/* Asking for its address makes the compiler keep a frame pointer in a function that calls nobody. */
+#define KEEP_FRAME() __asm__ volatile("" ::"r"(__builtin_frame_address(0)))
+
 static volatile uint64_t sink;
 
 static inline __attribute__((always_inline)) uint64_t mix(uint64_t value)
@@ -27,6 +30,7 @@ static inline __attribute__((always_inline)) uint64_t mix(uint64_t value)
 
 static __attribute__((noinline)) uint64_t burn_seventy(uint64_t value)
 {
+	KEEP_FRAME();
 	for (int i = 0; i < 7 * UNIT; i++)
 		value = mix(value + 1);
 	return value;
@@ -34,6 +38,7 @@ static __attribute__((noinline)) uint64_t burn_seventy(uint64_t value)
 
 static __attribute__((noinline)) uint64_t burn_thirty(uint64_t value)
 {
+	KEEP_FRAME();
 	for (int i = 0; i < 3 * UNIT; i++)
 		value = mix(value + 1);
 	return value;
