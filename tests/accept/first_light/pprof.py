@@ -80,9 +80,9 @@ def locations(raw):
             here = head.group(2) == number
             if here:
                 found.append((int(head.group(1), 16) - start + offset, []))
-        frame = re.match(r"(.*) (\S+):(\d+)(?::\d+)? s=\d+", head.group(3) if head else inner.group(1) if inner else "")
+        frame = re.match(r"(.*) (\S*):(\d+)(?::\d+)? s=\d+", head.group(3) if head else inner.group(1) if inner else "")
         if frame and here:
-            found[-1][1].append((frame.group(1), frame.group(2), int(frame.group(3))))
+            found[-1][1].append((frame.group(1), frame.group(2) or "??", int(frame.group(3))))
     return found
 
 
