@@ -188,27 +188,35 @@ static void take_record(const struct record_header *record, size_t size, void *a
 	}
 }
 
+static void count_sideband_lost(struct profiler *p, uint64_t count)
+{
+	p->totals.sideband_lost += count;
+	process_table_mark_stale(p->processes);
+}
+
 static int take_sideband(const void *record, size_t size, void *arg)
 {
 	struct profiler *p = arg;
 	struct sideband_event event;
 
-	if (sideband_parse(record, size, &event) || event.type == SIDEBAND_LOST ||
-	    (event.type != SIDEBAND_OTHER &&
-	     event_queue_push(&p->queue, QUEUED_SIDEBAND, event.time_ns, record, size))) {
-		p->totals.sideband_lost += event.type == SIDEBAND_LOST ? event.lost_count : 1;
-		process_table_mark_stale(p->processes);
-	}
+	/* A time that is still to come would end all windows up to it. */
+	if (sideband_parse(record, size, &event) || event.time_ns > clock_now_ns())
+		count_sideband_lost(p, 1);
+	else if (event.type == SIDEBAND_LOST)
+		count_sideband_lost(p, event.lost_count);
+	else if (event.type == SIDEBAND_KSYMBOL)
+		kernel_names_mark_stale(p->kernel_names);
+	else if (event.type != SIDEBAND_OTHER &&
+		 event_queue_push(&p->queue, QUEUED_SIDEBAND, event.time_ns, record, size))
+		count_sideband_lost(p, 1);
 	return 0;
 }
 
 static void drain_sideband(struct profiler *p)
 {
 	for (int cpu = 0; cpu < CPUS_MAX; cpu++) {
-		if (p->sideband[cpu] && perf_ring_drain(p->sideband[cpu], take_sideband, p)) {
-			p->totals.sideband_lost++;
-			process_table_mark_stale(p->processes);
-		}
+		if (p->sideband[cpu] && perf_ring_drain(p->sideband[cpu], take_sideband, p))
+			count_sideband_lost(p, 1);
 	}
 }
 
@@ -240,14 +248,8 @@ static void apply_sideband(struct profiler *p, const void *record, size_t size)
 
 	if (sideband_parse(record, size, &event))
 		return; /* cannot be: it was parsed when it was taken in */
-	if (event.type == SIDEBAND_KSYMBOL) {
-		kernel_names_mark_stale(p->kernel_names);
-		return;
-	}
-	if (process_table_apply(p->processes, &event)) {
-		p->totals.sideband_lost++;
-		process_table_mark_stale(p->processes);
-	}
+	if (process_table_apply(p->processes, &event))
+		count_sideband_lost(p, 1);
 }
 
 static enum lost_reason reason_of(const struct stack_table *table, int error)

@@ -3,11 +3,13 @@
  * What each process event does to the table.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "profiler/process_table_internal.h"
+#include "profiler/procfs.h"
 
 #define KERNEL_TGID UINT32_MAX /* of mappings of kernel code */
 
@@ -108,15 +110,19 @@ static int apply_map(struct process_table *t, const struct sideband_event *event
 					    .parent = (pid_t)p->parent,
 					    .start = event->start,
 					    .end = event->start + event->bytes};
+	char path[PATH_MAX];
+	(void)snprintf(path, sizeof(path), "%s", event->file.path); /* the kernel's limit as well */
+	procfs_strip_deleted(path);
+	struct mapped_file file = event->file;
+	file.path = path;
 	CLEANUP(binary_unrefp) struct binary *binary = NULL;
-	int error = binary_cache_get(t->options.binaries, &place, &event->file, event->time_ns,
-				     &binary);
+	int error = binary_cache_get(t->options.binaries, &place, &file, event->time_ns, &binary);
 	if (error)
 		return error;
 
 	/* The first file that an exec maps is the executable. */
-	if (!p->exe && is_file_path(event->file.path)) {
-		p->exe = strdup(event->file.path); /* no label if that fails */
+	if (!p->exe && is_file_path(path)) {
+		p->exe = strdup(path); /* no label if that fails */
 		p->serial = ++t->last_serial;
 	}
 	const struct mapping mapping = {

@@ -24,7 +24,7 @@ static void proc_path(char path[static PROC_PATH_BYTES], pid_t pid, const char *
 	(void)snprintf(path, PROC_PATH_BYTES, "/proc/%d/%s", (int)pid, name); /* short names only */
 }
 
-static void strip_deleted(char *path)
+void procfs_strip_deleted(char *path)
 {
 	static const char mark[] = " (deleted)";
 	size_t length = strlen(path), mark_length = sizeof(mark) - 1;
@@ -82,7 +82,7 @@ int procfs_parse_mapping(char *line, struct procfs_mapping *ret)
 	if (parse_u64(at, &m.inode))
 		return -EBADMSG;
 
-	strip_deleted(path);
+	procfs_strip_deleted(path);
 	unescape_newlines(path);
 	m.device_major = (uint32_t)major;
 	m.device_minor = (uint32_t)minor;
@@ -192,7 +192,7 @@ int procfs_read_exe(pid_t pid, char **ret)
 		return -errno;
 
 	target[length] = '\0';
-	strip_deleted(target);
+	procfs_strip_deleted(target);
 	*ret = strdup(target);
 	return *ret ? 0 : -ENOMEM;
 }

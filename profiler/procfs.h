@@ -36,6 +36,9 @@ struct procfs_stat {
 /** Called with each mapping, borrowed until it returns. A value other than 0 ends the reading. */
 typedef int (*procfs_mapping_fn)(const struct procfs_mapping *mapping, void *arg);
 
+/** Cut off the " (deleted)" that the kernel puts behind the path of a file without a name. */
+void procfs_strip_deleted(char *path);
+
 /** Parse a line of maps without its newline; @line is changed. Returns 0; -EBADMSG. */
 int procfs_parse_mapping(char *line, struct procfs_mapping *ret);
 

@@ -133,6 +133,16 @@ static void exec_replaces_all_mappings(void **state)
 	assert_true(process_table_find(table, P)->serial != serial); /* its labels changed */
 }
 
+static void a_file_deleted_during_exec_keeps_its_name(void **state)
+{
+	(void)state;
+	fork_process(1, P);
+	exec_process(P);
+	map_file(P, 10, 1, "/no/gone (deleted)");
+	assert_string_equal(mapped(P, 10), "/no/gone");
+	assert_string_equal(process_table_find(table, P)->exe, "/no/gone");
+}
+
 static void the_space_before_an_exec_stays_for_a_moment(void **state)
 {
 	(void)state;
@@ -413,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(exec_replaces_all_mappings),
+		TEST(a_file_deleted_during_exec_keeps_its_name),
 		TEST(the_space_before_an_exec_stays_for_a_moment),
 		TEST(fork_inherits_and_parts_ways),
 		TEST(a_reused_pid_is_another_process),
