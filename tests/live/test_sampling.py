@@ -42,7 +42,7 @@ class Sampling(unittest.TestCase):
         with sampling.Profiler("-F", "997") as p:
             children = [start(burn, "2000"), start(burn, "1000"), start(burn, "700", "3")]
             used = sum(used_us(c)[0] for c in children)
-        self.assert_share(p.cpu_us(comm="burn"), used, 0.97, 1.03)
+        self.assert_share(p.cpu_us(exe=burn), used, 0.97, 1.03)
         self.assertEqual(sum(p.last["stats"]["lost"]), 0)
         self.assertEqual(p.last["stats"]["sampled_cpus"], os.cpu_count())
 
@@ -103,7 +103,7 @@ class Sampling(unittest.TestCase):
             output, _ = shell.communicate("go\n", timeout=60)
             used_us(noise)
         used = sum(int(n) for n in output.split())
-        self.assert_share(p.cpu_us(comm="wanted"), used, 0.95, 1.05)
+        self.assert_share(p.cpu_us(exe=burn), used, 0.95, 1.05)
         self.assertEqual({s["labels"]["comm"] for s in p.samples} - {"wanted", "sh"}, set())
 
     def test_processes_that_ran_before_are_known(self):
