@@ -33,6 +33,7 @@ export function launchBrowser() {
 /** A page that keeps what must not happen: console errors, exceptions, requests to elsewhere. */
 export async function openPage(browser, url, options = {}) {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", ...options });
+  page.setDefaultTimeout(8000);
   page.problems = [];
   page.on("console", (m) => m.type() === "error" && page.problems.push(`console: ${m.text()}`));
   page.on("pageerror", (e) => page.problems.push(`exception: ${e.message}`));
@@ -62,7 +63,12 @@ function start(command, args, options = {}) {
   child.stdout.on("data", (d) => (output += d));
   child.stderr.on("data", (d) => (output += d));
   const ended = new Promise((resolve) => child.on("exit", resolve));
-  return { child, ended, get output() { return output; }, stop: () => (child.kill("SIGTERM"), ended) };
+  const stop = () => {
+    child.kill("SIGTERM");
+    const late = setTimeout(() => child.kill("SIGKILL"), 10000);
+    return ended.then((status) => (clearTimeout(late), status));
+  };
+  return { child, ended, get output() { return output; }, stop };
 }
 
 /** Start `hearth serve` on a port of its own and wait until it is ready. */

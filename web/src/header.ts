@@ -34,7 +34,7 @@ export class Header {
     const right = h("div.header-right", null,
       embedded ? null : menuButton("Share and download", downloads, icon(icons.download), h("span.wide", null, "Export")),
       theme, iconButton(icons.help, "Keys and help (?)", () => events.help()));
-    this.element = h("header.header", null, h("div.brand", null, mark(), "Hearth"), nav, right, this.progress);
+    this.element = h("header.header", null, h("h1.brand", null, mark(), "Hearth"), nav, right, this.progress);
   }
 
   update(s: State): void {

@@ -85,7 +85,7 @@ export function openMenu(label: string, entries: MenuEntry[], x: number, y: numb
 /** A button that opens a menu below itself. */
 export function menuButton(label: string, entries: () => MenuEntry[], ...content: (Node | string)[]): HTMLButtonElement {
   const b = h("button.button", {
-    type: "button", "aria-haspopup": "menu", "aria-label": label, title: label,
+    type: "button", "aria-haspopup": "menu", title: label,
     onclick: () => {
       const box = b.getBoundingClientRect();
       openMenu(label, entries(), box.left, box.bottom + 4);

@@ -159,7 +159,7 @@ export class QueryBar {
       type: "button", "aria-pressed": "false", title: "Follow now (l)", onclick: () => events.change({ live: !this.state?.live, to: "now", from: isMoving(this.state?.to ?? "now") ? this.state!.from : "now-5m" }),
     }, h("span.live-dot"), "Live");
     const refresh = iconButton(icons.refresh, "Load again (r)", () => events.refresh());
-    this.element = h("div.querybar", null, this.selector.element, h("div.range-group", null, this.rangeButton, this.live, refresh));
+    this.element = h("section.querybar", { "aria-label": "Selector and time range" }, this.selector.element, h("div.range-group", null, this.rangeButton, this.live, refresh));
   }
 
   update(s: State): void {

@@ -188,7 +188,7 @@ export class Timeline {
     for (let t = Math.ceil((d.from - shift) / tick) * tick + shift; t < d.to; t += tick) {
       const at = ((t - d.from) / span) * width;
       const text = tick >= 86400 ? formatDay(t) : formatClock(t, tick < 60);
-      if (at + 40 > width) continue;
+      if (at + 6 + ctx.measureText(text).width > width) continue;
       ctx.fillRect(at, height, 1, 4);
       ctx.fillText(text, at + 4, height + 4);
     }

@@ -49,12 +49,12 @@ export class Toolbar {
     });
     this.searchBox = h("div.search", null, icon(icons.search), this.search, this.result,
       iconButton(icons.up, "Previous match (N)", () => events.next(-1)), iconButton(icons.down, "Next match (n)", () => events.next(1)));
-    this.hideButton = menuButton("Hide frames", () => this.hideMenu(), "Hide", this.hideCount, icon(icons.down));
-    this.colourButton = menuButton("Colours", () => colours.map(([id, label]) => ({
+    this.hideButton = menuButton("Hide frames, keep or remove stacks", () => this.hideMenu(), "Hide", this.hideCount, icon(icons.down));
+    this.colourButton = menuButton("What colours stand for", () => colours.map(([id, label]) => ({
       label: `By ${label.toLowerCase()}`, checked: this.state?.colour === id, run: () => events.change({ colour: id }),
     })), this.colourText, icon(icons.down));
     this.tools = h("div.tools", null, this.shape, this.colourButton, this.hideButton);
-    this.element = h("div.toolbar", null, h("div.toolbar-row", null, this.searchBox, this.tools), this.filters, this.crumbs);
+    this.element = h("section.toolbar", { "aria-label": "Search and drawing" }, h("div.toolbar-row", null, this.searchBox, this.tools), this.filters, this.crumbs);
   }
 
   update(s: State, withShape: boolean): void {
