@@ -99,7 +99,7 @@ export function startWorkload(seconds) {
   const source = join(root, "tests/browser/workload.c");
   const program = join(directory, "webworkload");
   return new Promise((resolve, reject) => {
-    const cc = start("gcc", ["-O1", "-g", "-fno-omit-frame-pointer", "-o", program, source]);
+    const cc = start("gcc", ["-O0", "-g", "-o", program, source]);
     void cc.ended.then((status) => {
       if (status !== 0) return reject(new Error(`the workload does not compile: ${cc.output}`));
       const run = start(program, [String(seconds)]);

@@ -22,15 +22,29 @@ before(async () => {
   hearth = await startHearth();
   work = await startWorkload(240);
   browser = await launchBrowser();
-  await new Promise((r) => setTimeout(r, 9000));
-  const now = Math.floor(Date.now() / 1000);
-  range = { from: String(now - 7), to: String(now - 1) };
+  range = await busyRange(700);
 });
 after(async () => {
   await browser?.close();
   await work?.stop();
   await hearth?.stop();
 });
+
+/** A range of whole seconds, over by now, that holds at least so many samples of the workload. */
+async function busyRange(samples) {
+  const from = Math.floor(Date.now() / 1000);
+  for (let i = 0; i < 90; i++) {
+    await new Promise((r) => setTimeout(r, 1000));
+    const to = Math.floor(Date.now() / 1000) - 1;
+    if (to <= from) continue;
+    const found = { from: String(from), to: String(to) };
+    const text = await (await fetch(`${hearth.url}/api/v1/query?${new URLSearchParams({ query, ...found, format: "folded" })}`)).text();
+    const rows = parseFolded(text);
+    const named = rows.some(([f]) => f.includes("hot_loop"));
+    if (named && rows.reduce((a, [, n]) => a + n, 0) >= samples) return found;
+  }
+  throw new Error(`the workload did not get ${samples} samples with names in 90 s`);
+}
 
 const api = async (format, extra = {}) => {
   const r = await fetch(`${hearth.url}/api/v1/query?${new URLSearchParams({ query, ...range, format, ...extra })}`);
@@ -52,7 +66,6 @@ test("draws the stacks of the workload, with the CPU time that they cost", async
   const page = await open(t);
   const rows = parseFolded(await (await api("folded")).text());
   const samples = rows.reduce((a, [, n]) => a + n, 0);
-  assert.ok(samples > 300, `${samples} samples in 6 s at 99 Hz`);
   assert.equal(await page.textContent(".fact"), `${samples.toLocaleString("en")} samples`);
   await page.focus(".flame");
   await page.keyboard.press("End");
@@ -165,7 +178,8 @@ test("callers and callees of a function add up to its time", async (t) => {
   const rows = parseFolded(await (await api("folded")).text());
   const all = rows.reduce((a, [, n]) => a + n, 0);
   const mine = rows.filter(([f]) => f.includes("work")).reduce((a, [, n]) => a + n, 0);
-  assert.ok(Math.abs(parseFloat(await page.textContent(".callers-summary")) - (100 * mine) / all) <= 0.06);
+  const summary = await page.textContent(".callers-summary");
+  assert.ok(Math.abs(parseFloat(summary) - (100 * mine) / all) <= 0.06, `${summary} instead of ${(100 * mine) / all}`);
   await page.focus(".callers-graphs .flame >> nth=0");
   for (let i = 0; i < 2; i++) await page.keyboard.press("ArrowUp");
   assert.match(await page.textContent(".callers-graphs .flame >> nth=0 >> [aria-selected=true]"), /^main,/);

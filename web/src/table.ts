@@ -21,7 +21,12 @@ export interface TableEvents {
 export class TableView {
   readonly element: HTMLElement;
   private readonly head = h("div.table-head", { role: "rowgroup" });
-  private readonly body = h("div.table-rows", { role: "rowgroup" });
+  // Rows come and go while a button is held, so the body listens for them.
+  private readonly body = h("div.table-rows", {
+    role: "rowgroup",
+    onclick: (e) => this.at(e as MouseEvent, (r) => this.events.choose(r)),
+    oncontextmenu: (e) => this.at(e as MouseEvent, (r) => this.events.menu(r, (e as MouseEvent).clientX, (e as MouseEvent).clientY)),
+  });
   private readonly scroller: HTMLElement;
   private readonly empty = h("p.table-empty", { hidden: true });
   private rows: Row[] = [];
@@ -126,11 +131,6 @@ export class TableView {
     const e = h("div.table-row", {
       id: `row-${i}`, role: "row", "aria-rowindex": i + 2,
       class: `table-row${i === this.active && this.scroller.matches(":focus") ? " active" : ""}`,
-      onclick: () => this.events.choose(r),
-      oncontextmenu: (ev) => {
-        ev.preventDefault();
-        this.events.menu(r, (ev as MouseEvent).clientX, (ev as MouseEvent).clientY);
-      },
     });
     add(e, [
       this.figure(p, r.self, this.most.self, "Self"), this.figure(p, r.total, this.most.total, "Total"),
@@ -141,6 +141,15 @@ export class TableView {
     ]);
     e.style.top = `${i * rowHeight}px`;
     return e;
+  }
+
+  /** Do something with the row below the pointer. */
+  private at(e: MouseEvent, run: (r: Row) => void): void {
+    const i = Math.floor((e.clientY - this.body.getBoundingClientRect().top) / rowHeight);
+    if (!this.shown[i]) return;
+    e.preventDefault();
+    this.active = i;
+    run(this.shown[i]);
   }
 
   private keyed(e: KeyboardEvent): void {

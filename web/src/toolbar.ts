@@ -73,7 +73,7 @@ export class Toolbar {
     this.colourText.textContent = colours.find(([id]) => id === s.colour)![1];
     const hidden = s.hide.length + (s.hideFrames ? 1 : 0);
     this.hideCount.hidden = hidden === 0;
-    this.hideCount.textContent = String(hidden);
+    this.hideCount.textContent = hidden ? String(hidden) : "";
     this.showFilters(s);
   }
 
@@ -132,7 +132,11 @@ export class Toolbar {
   }
 
   private searchKey(e: KeyboardEvent): void {
-    if (e.key === "Enter") this.events.next(e.shiftKey ? -1 : 1);
+    if (e.key === "Enter") {
+      clearTimeout(this.typing);
+      this.events.change({ search: this.search.value }, true);
+      this.events.next(e.shiftKey ? -1 : 1);
+    }
     else if (e.key === "Escape") {
       if (this.search.value) {
         this.search.value = "";
