@@ -168,7 +168,9 @@ test("the table has the numbers of format=top and sorts by each column", async (
   const totals = (await read()).map((r) => parseFloat(r.shares[1]));
   assert.deepEqual(totals, [...totals].sort((a, b) => b - a));
   await page.click(".cell-name .name:text-is('warm_loop')");
-  await page.waitForFunction(() => !location.search.includes("view=") && location.search.includes("s="));
+  await page.waitForFunction(() => new URLSearchParams(location.search).get("s") === "^warm_loop$").catch((e) => {
+    throw new Error(`${e.message} at ${page.url()}`);
+  });
   assert.match(await page.textContent(".search-result"), /^(2[6-9]|3[0-4])/);
   assert.deepEqual(page.problems, []);
 });

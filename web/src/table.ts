@@ -72,7 +72,7 @@ export class TableView {
     this.empty.textContent = this.rows.length ? "No function matches the search." : "No samples, so no functions.";
     this.body.style.height = `${this.shown.length * rowHeight}px`;
     this.scroller.setAttribute("aria-rowcount", String(this.shown.length + 1));
-    this.draw();
+    this.drawNow();
   }
 
   private tree: Tree | null = null;
