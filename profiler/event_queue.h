@@ -34,8 +34,9 @@ struct queued_event {
 struct event_queue {
 	struct queued_event *events; /* events[0 .. taken) are done with */
 	size_t count, capacity, taken;
-	unsigned char *bytes;
-	size_t byte_count, byte_capacity;
+	unsigned char *bytes; /* EVENT_QUEUE_BYTES_MAX of address space; never moves */
+	size_t byte_count, byte_peak;
+	struct queued_event current; /* what event_queue_next() gave back last */
 	size_t deferred; /* events[0 .. deferred) stay for the next round; deferred <= taken */
 };
 
@@ -53,9 +54,9 @@ void event_queue_sort(struct event_queue *q);
  * Take the oldest event.
  *
  * @until_ns: events of this time and later stay
- * @ret_bytes: its bytes, 8-byte aligned, borrowed until the next call that changes the queue
+ * @ret_bytes: its bytes, 8-byte aligned, borrowed until event_queue_compact(); pushes leave them alone
  *
- * Returns the event, borrowed likewise; NULL if none is old enough.
+ * Returns the event, borrowed until the next event_queue_next(); NULL if none is old enough.
  */
 const struct queued_event *event_queue_next(struct event_queue *q, uint64_t until_ns,
 					    const void **ret_bytes);

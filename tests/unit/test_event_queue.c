@@ -98,6 +98,24 @@ static void a_deferred_event_comes_again(void **state)
 	event_queue_release(&q);
 }
 
+static void pushes_leave_the_event_in_hand_alone(void **state)
+{
+	static const char filler[1000];
+	struct event_queue q = {0};
+	const void *bytes;
+
+	(void)state;
+	push(&q, QUEUED_SAMPLE, 1, "in hand");
+	event_queue_sort(&q);
+	const struct queued_event *event = event_queue_next(&q, UINT64_MAX, &bytes);
+	for (int i = 0; i < 10000; i++)
+		assert_int_equal(event_queue_push(&q, QUEUED_SIDEBAND, 2, filler, sizeof(filler)),
+				 0);
+	assert_string_equal(bytes, "in hand");
+	assert_int_equal(event->time_ns, 1);
+	event_queue_release(&q);
+}
+
 static void the_byte_limit_holds_and_room_comes_back(void **state)
 {
 	struct event_queue q = {0};
@@ -162,6 +180,7 @@ int main(void)
 		cmocka_unit_test(oldest_first_up_to_the_limit),
 		cmocka_unit_test(of_equal_time_process_events_come_first),
 		cmocka_unit_test(a_deferred_event_comes_again),
+		cmocka_unit_test(pushes_leave_the_event_in_hand_alone),
 		cmocka_unit_test(the_byte_limit_holds_and_room_comes_back),
 		cmocka_unit_test(random_rounds_keep_order_and_content),
 	};
