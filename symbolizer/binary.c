@@ -2,6 +2,7 @@
 #include "symbolizer/binary.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -16,7 +17,9 @@
 struct binary {
 	atomic_uint references;
 	enum binary_kind kind;
-	int fd; /* -1 for kinds without a file */
+	atomic_int fd;	      /* -1 for kinds without a file */
+	atomic_bool detached; /* the file has not been looked for yet */
+	bool has_build_id;
 	int root_pid;
 	char *path;	     /* owned */
 	struct elfhead head; /* zero for kinds without a file */
@@ -52,6 +55,7 @@ int binary_open(int fd, const char *path, int root_pid, struct binary **ret)
 	if (err)
 		return err;
 	b->fd = fd;
+	b->has_build_id = b->head.build_id_source != BUILD_ID_HASH;
 	b->root_pid = root_pid;
 	*ret = take_ptr(b);
 	return 0;
@@ -111,9 +115,56 @@ int binary_create_special(enum binary_kind kind, const char *name, struct binary
 		if (err)
 			return err;
 		b->fd = take_fd(fd);
+		b->has_build_id = b->head.build_id_source != BUILD_ID_HASH;
 	}
 	*ret = take_ptr(b);
 	return 0;
+}
+
+int binary_create_detached(const struct binary_identity *identity, struct binary **ret)
+{
+	CLEANUP(binary_unrefp) struct binary *b = binary_new(BINARY_ELF, identity->path);
+	size_t bytes = identity->segment_count * sizeof(*identity->segments);
+
+	if (!b)
+		return -ENOMEM;
+	if (bytes) {
+		b->head.segments = malloc(bytes);
+		if (!b->head.segments)
+			return -ENOMEM;
+		memcpy(b->head.segments, identity->segments, bytes);
+	}
+	b->head.segment_count = identity->segment_count;
+	b->head.build_id = identity->build_id;
+	b->has_build_id = identity->has_build_id;
+	b->detached = identity->build_id.length > 0;
+	*ret = take_ptr(b);
+	return 0;
+}
+
+DEFINE_CLEANUP(elfhead_release, struct elfhead *)
+
+/* The file at the path if it is still the same code; -1 if not. */
+static int open_same(const struct binary *b)
+{
+	struct elfhead found = {0};
+	CLEANUP(elfhead_releasep) struct elfhead *head = &found;
+	auto_close int fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || elfhead_read(fd, head) || !build_id_equal(&head->build_id, &b->head.build_id))
+		return -1;
+	return take_fd(fd);
+}
+
+/* Several threads may look at once; the first to find the file keeps it. */
+static void attach(struct binary *b)
+{
+	auto_close int fd = open_same(b);
+	int none = -1;
+
+	if (fd >= 0 && atomic_compare_exchange_strong(&b->fd, &none, fd))
+		fd = -1;
+	atomic_store(&b->detached, false);
 }
 
 struct binary *binary_ref(struct binary *b)
@@ -157,11 +208,13 @@ const struct build_id *binary_build_id(const struct binary *b)
 
 bool binary_has_build_id(const struct binary *b)
 {
-	return b->fd >= 0 && b->head.build_id_source != BUILD_ID_HASH;
+	return b->has_build_id;
 }
 
 int binary_fd(const struct binary *b)
 {
+	if (atomic_load(&b->detached))
+		attach((struct binary *)b); /* a cache of what the path leads to: no visible state */
 	return b->fd;
 }
 

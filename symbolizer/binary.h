@@ -5,7 +5,7 @@
  * Frames are stored as (binary, address in the binary's own address space), so that equal code in different
  * processes is equal. Two binaries with the same build id are the same code wherever their files lie.
  *
- * Invariants: everything but the reference count is immutable after create.
+ * Invariants: everything but the reference count is immutable after create; a detached binary opens its file once.
  * Thread rule: any thread may use, ref and unref.
  */
 #ifndef HEARTH_SYMBOLIZER_BINARY_H
@@ -69,6 +69,26 @@ int binary_open(int fd, const char *path, int root_pid, struct binary **ret);
  */
 int binary_create_special(enum binary_kind kind, const char *name, struct binary **ret);
 
+/** What a file was when it was seen, for binaries that are read back from somewhere. */
+struct binary_identity {
+	const char *path;
+	struct build_id build_id;
+	bool has_build_id; /* see binary_has_build_id() */
+	const struct binary_segment *segments;
+	size_t segment_count;
+};
+
+/**
+ * Make a binary of kind BINARY_ELF without its file, known by its build id. The file is looked for at the path
+ * when binary_fd() first asks for it, and taken only if it still has that build id.
+ *
+ * @identity: everything is copied; a build id of length 0 is allowed, such a file is never opened
+ * @ret: on success one reference, drop with binary_unref()
+ *
+ * Returns 0; -ENOMEM.
+ */
+int binary_create_detached(const struct binary_identity *identity, struct binary **ret);
+
 /** Take another reference. Returns @b. */
 struct binary *binary_ref(struct binary *b);
 
@@ -84,13 +104,13 @@ const char *binary_path(const struct binary *b);
 /** Last component of binary_path(); borrowed like it. */
 const char *binary_basename(const struct binary *b);
 
-/** Identity; never of length 0 for BINARY_ELF and BINARY_VDSO, length 0 for the others. */
+/** Identity; never of length 0 for an opened BINARY_ELF and for BINARY_VDSO, length 0 for the others. */
 const struct build_id *binary_build_id(const struct binary *b);
 
 /** Whether the file itself carries the build id (true) or it was made from a hash (false). */
 bool binary_has_build_id(const struct binary *b);
 
-/** File descriptor of the ELF file, borrowed, or -1 (special kinds). Use pread(2): the position is shared. */
+/** File descriptor of the ELF file, borrowed, or -1 (special kinds, a detached file that is gone). Use pread(2): the position is shared. */
 int binary_fd(const struct binary *b);
 
 /** The root_pid given at creation. */
