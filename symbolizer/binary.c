@@ -214,7 +214,8 @@ bool binary_has_build_id(const struct binary *b)
 int binary_fd(const struct binary *b)
 {
 	if (atomic_load(&b->detached))
-		attach((struct binary *)b); /* a cache of what the path leads to: no visible state */
+		attach((struct binary *)
+			       b); /* a cache of what the path leads to: no visible state */
 	return b->fd;
 }
 

@@ -130,8 +130,8 @@ static int write_column(const struct buffer *column, int level, struct buffer *s
 
 static void put_checksum(struct buffer *out, size_t at)
 {
-	uint64_t sum = XXH3_64bits(out->bytes + at + CHECKSUM_BYTES,
-				   out->length - at - CHECKSUM_BYTES);
+	uint64_t sum =
+		XXH3_64bits(out->bytes + at + CHECKSUM_BYTES, out->length - at - CHECKSUM_BYTES);
 
 	for (size_t i = 0; i < CHECKSUM_BYTES; i++)
 		out->bytes[at + i] = (char)(sum >> 8 * i);

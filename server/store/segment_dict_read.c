@@ -34,8 +34,8 @@ static int read_strings(struct segment_dict *d, const struct pack *p)
 		if (r.at + length == r.end)
 			return -EBADMSG;
 
-		int err = check_next(
-			window_builder_string(&d->tables, (const char *)r.at, &id), id, expected);
+		int err = check_next(window_builder_string(&d->tables, (const char *)r.at, &id), id,
+				     expected);
 
 		if (err)
 			return err;
@@ -225,7 +225,8 @@ static int read_stacks(struct segment_dict *d, const struct pack *p, uint32_t ne
 	return 0;
 }
 
-static uint32_t read_label_half(struct byte_reader *r, const uint32_t *before, uint32_t string_count)
+static uint32_t read_label_half(struct byte_reader *r, const uint32_t *before,
+				uint32_t string_count)
 {
 	uint32_t code = take_below(r, string_count + 1ull);
 

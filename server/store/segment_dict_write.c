@@ -170,4 +170,3 @@ int segment_dict_write(const struct segment_dict *d, const struct segment_dict_m
 	write_series(d, since, &p->columns[DICT_SERIES]);
 	return pack_write(p, level, out);
 }
-

@@ -68,7 +68,8 @@ struct store {
 /**
  * Keep a window. Windows come in the order of their time. What is too old or too much is let go.
  *
- * Returns 0; -EFBIG if the window alone exceeds the limit; -ENOMEM; -errno of writing.
+ * Returns 0; -EFBIG if the window alone exceeds the limit; -ENOMEM; -errno of writing, such as -ENOSPC: the window is
+ * then kept in memory, seen by scans and written later, as far as there is room for it.
  */
 int store_append(struct store *s, struct window *w);
 
@@ -95,5 +96,22 @@ struct store_memory_options {
 
 /** A store that keeps windows in memory. @options: NULL = defaults. Returns 0; -ENOMEM. */
 int store_memory_create(const struct store_memory_options *options, struct store **ret);
+
+struct store_sqlite_options {
+	const char *directory; /* made if it is not there; used by one process at a time */
+	uint64_t limit_bytes;  /* of the whole directory; 0 = 2 GiB */
+	uint64_t
+		retention_ns; /* what ended longer than this before the newest is let go; 0 = keep */
+	bool no_merging_thread; /* sums are made by sqlite_merge() only: for tests with a clock of their own */
+};
+
+/**
+ * A store that keeps history in SQLite files: see sqlite_internal.h.
+ *
+ * Files that cannot be read are set aside and counted, those of another version left alone; both are logged.
+ *
+ * Returns 0; -EBUSY if another process uses the directory; -errno of making or reading it; -ENOMEM.
+ */
+int store_sqlite_create(const struct store_sqlite_options *options, struct store **ret);
 
 #endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making sums: for each slot of a coarser tier that has passed, everything of it, read from the tiers below as any
+ * totals, is written as one window (one per segment read, if there are several).
+ *
+ * A slot has passed when a window was taken that starts GRACE_NS behind its end, or when that much time has gone by
+ * without one. What was summed up is seen from the files themselves: a slot is done if a sum of it or of a later
+ * one is there.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "server/store/sqlite_internal.h"
+
+#define GRACE_NS (15 * NS_PER_S)
+
+DEFINE_CLEANUP(window_unref, struct window *)
+
+/* The earliest moment at or behind @from_ns of which a finer tier has something; UINT64_MAX if there is none. */
+static uint64_t first_row_ns(const struct store_sqlite *s, enum tier below, uint64_t from_ns)
+{
+	uint64_t first_ns = UINT64_MAX;
+
+	for (enum tier tier = 0; tier < below; tier++)
+		for (size_t i = 0; i < s->tiers[tier].count; i++) {
+			const struct segment *segment = s->tiers[tier].items[i];
+
+			if (segment->start_ns >= first_ns ||
+			    segment->start_ns + tier_rules[tier].file_ns <= from_ns)
+				continue;
+			for (size_t k = 0; k < segment->row_count; k++) {
+				const struct segment_row *row = &segment->rows[k];
+				uint64_t start_ns =
+					row->start_ns > from_ns ? row->start_ns : from_ns;
+
+				if (!row->hidden && row->end_ns > from_ns && start_ns < first_ns)
+					first_ns = start_ns;
+			}
+		}
+	return first_ns;
+}
+
+/* End of the last slot of a tier that has a sum. */
+static uint64_t done_ns(const struct store_sqlite *s, enum tier tier)
+{
+	uint64_t slot_ns = tier_rules[tier].slot_ns;
+	uint64_t last_ns = 0;
+
+	for (size_t i = 0; i < s->tiers[tier].count; i++) {
+		const struct segment *segment = s->tiers[tier].items[i];
+		size_t count = segment->row_count;
+
+		if (count && segment->rows[count - 1].start_ns > last_ns)
+			last_ns = segment->rows[count - 1].start_ns;
+	}
+	return last_ns ? last_ns - last_ns % slot_ns + slot_ns : 0;
+}
+
+/* Everything before this moment is on disk and will not change. */
+static uint64_t settled_ns(const struct store_sqlite *s)
+{
+	uint64_t settled_ns = s->newest_ns > GRACE_NS ? s->newest_ns - GRACE_NS : 0;
+	uint64_t wall_ns = clock_wall_now_ns();
+
+	if (!s->uses_given_time && wall_ns > 4 * GRACE_NS && wall_ns - 4 * GRACE_NS > settled_ns)
+		settled_ns = wall_ns - 4 * GRACE_NS;
+	if (s->pending_count && s->pending[0]->wall_start_ns < settled_ns)
+		settled_ns = s->pending[0]->wall_start_ns;
+	return settled_ns;
+}
+
+/* The next slot of a tier to sum up. */
+static bool next_slot(struct store_sqlite *s, enum tier tier, struct segment_span *ret)
+{
+	uint64_t slot_ns = tier_rules[tier].slot_ns;
+
+	pthread_mutex_lock(&s->lock);
+
+	uint64_t first_ns = first_row_ns(s, tier, done_ns(s, tier));
+	uint64_t settled = settled_ns(s);
+
+	pthread_mutex_unlock(&s->lock);
+	if (first_ns == UINT64_MAX)
+		return false;
+	ret->from_ns = first_ns - first_ns % slot_ns;
+	ret->to_ns = ret->from_ns + slot_ns;
+	return ret->to_ns <= settled;
+}
+
+struct summing {
+	struct store_sqlite *store;
+	enum tier tier;
+	struct segment_span slot;
+};
+
+static int write_sum(struct window *w, void *arg)
+{
+	struct summing *g = arg;
+	struct segment_span slot = g->slot;
+
+	/* All samples of a sum stand at its start, which lies in the slot; its end may reach beyond. */
+	return sqlite_write(g->store, g->tier, w, &slot);
+}
+
+/*
+ * A slot whose detail is damaged in part gets the sum of what is there. One of which nothing can be read would be
+ * tried for ever: it gets an empty sum.
+ */
+static int sum_slot(struct store_sqlite *s, enum tier tier, const struct segment_span *slot)
+{
+	struct store_scan scan = {.resolution_ns = STORE_TOTALS};
+	struct plan_request request = {
+		.from_ns = slot->from_ns,
+		.to_ns = slot->to_ns,
+		.coarsest = tier - 1,
+		.no_coarser = true,
+	};
+	struct summing summing = {s, tier, *slot};
+	struct plan plan;
+	int err = sqlite_plan_make(s, &request, &plan);
+
+	if (err)
+		return err;
+	err = sqlite_scan_plan(s, &plan, &scan, write_sum, &summing);
+	sqlite_plan_release(s, &plan);
+	return err;
+}
+
+static int merge_tier(struct store_sqlite *s, enum tier tier)
+{
+	struct segment_span slot;
+	uint64_t before_ns = UINT64_MAX;
+	int err = 0;
+
+	/* A slot that comes up twice made no sum: its files are gone. */
+	while (!err && next_slot(s, tier, &slot) && slot.from_ns != before_ns) {
+		before_ns = slot.from_ns;
+		err = sum_slot(s, tier, &slot);
+	}
+	return err;
+}
+
+int sqlite_merge(struct store_sqlite *s)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&s->merge_lock);
+	for (enum tier tier = TIER_5M; tier < TIER_COUNT && !err; tier++)
+		err = merge_tier(s, tier);
+	pthread_mutex_unlock(&s->merge_lock);
+	return err;
+}
