@@ -78,7 +78,12 @@ int sample_walk(struct query_engine *e, const struct query *q, const struct samp
 		return err;
 
 	struct walking walking = {.q = q, .visitor = visitor, .labels = labels};
-	struct store_scan scan = {q->wall_from_ns, q->wall_to_ns, q->selector, q->exact};
+	struct store_scan scan = {
+		.wall_from_ns = q->wall_from_ns,
+		.wall_to_ns = q->wall_to_ns,
+		.selector = q->selector,
+		.exact = q->exact,
+	};
 
 	return history_scan(e->history, &scan, walk_window, &walking);
 }

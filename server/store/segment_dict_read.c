@@ -15,11 +15,12 @@
 DEFINE_CLEANUP(pack_release, struct pack *)
 DEFINE_CLEANUP(binary_unref, struct binary *)
 
-static int check_next(int err, uint32_t id, uint32_t expected)
+/* @id: by address, because the call that sets it is often the argument before. */
+static int check_next(int err, const uint32_t *id, uint32_t expected)
 {
 	if (err)
 		return err == -ENOMEM ? err : -EBADMSG;
-	return id == expected ? 0 : -EBADMSG;
+	return *id == expected ? 0 : -EBADMSG;
 }
 
 static int read_strings(struct segment_dict *d, const struct pack *p)
@@ -34,8 +35,8 @@ static int read_strings(struct segment_dict *d, const struct pack *p)
 		if (r.at + length == r.end)
 			return -EBADMSG;
 
-		int err = check_next(window_builder_string(&d->tables, (const char *)r.at, &id), id,
-				     expected);
+		int err = check_next(window_builder_string(&d->tables, (const char *)r.at, &id),
+				     &id, expected);
 
 		if (err)
 			return err;
@@ -101,10 +102,10 @@ static int read_binary(struct segment_dict *d, struct byte_reader *r)
 	identity.path = path;
 
 	uint32_t expected = d->tables.w.binary_count;
-	uint32_t id;
+	uint32_t id = 0;
 	int err = create_binary(kind, &identity, &b);
 
-	return err ? err : check_next(segment_dict_binary(d, b, &id), id, expected);
+	return err ? err : check_next(segment_dict_binary(d, b, &id), &id, expected);
 }
 
 static int read_binaries(struct segment_dict *d, const struct pack *p)
@@ -153,7 +154,7 @@ static int read_frames(struct segment_dict *d, const struct pack *p, uint32_t hi
 	while (r.at < r.end) {
 		struct window_frame f = {.binary = take_below(&r, w->binary_count)};
 		uint32_t expected = w->frame_count;
-		uint32_t id;
+		uint32_t id = 0;
 
 		f.flags = take_below(&r, 1u << 8);
 		f.addr = before[f.binary] += (uint64_t)take_signed(&addresses);
@@ -161,7 +162,7 @@ static int read_frames(struct segment_dict *d, const struct pack *p, uint32_t hi
 		if (r.bad || addresses.bad || names.bad)
 			return -EBADMSG;
 
-		int err = check_next(window_builder_frame(&d->tables, &f, &id), id, expected);
+		int err = check_next(window_builder_frame(&d->tables, &f, &id), &id, expected);
 
 		if (err)
 			return err;
@@ -199,12 +200,12 @@ static int read_stack(struct segment_dict *d, struct byte_reader *r, struct stac
 		return -EBADMSG;
 
 	uint32_t expected = d->tables.w.stack_count;
-	uint32_t id;
+	uint32_t id = 0;
 	int err = window_builder_stack(&d->tables, s->frames, count, verdict, &id);
 
 	memcpy(s->before, s->frames, count * sizeof(*s->frames));
 	s->before_count = count;
-	return check_next(err, id, expected);
+	return check_next(err, &id, expected);
 }
 
 static int read_stacks(struct segment_dict *d, const struct pack *p, uint32_t next_frame)
@@ -257,10 +258,10 @@ static int read_label_set(struct segment_dict *d, struct byte_reader *r, bool is
 		return -EBADMSG;
 
 	uint32_t expected = w->label_set_count;
-	uint32_t id;
+	uint32_t id = 0;
 	int err = window_builder_labels(&d->tables, labels, count, &id);
 
-	return check_next(err, id, expected);
+	return check_next(err, &id, expected);
 }
 
 static int read_label_sets(struct segment_dict *d, const struct pack *p)
@@ -284,7 +285,7 @@ static int read_series(struct segment_dict *d, const struct pack *p, uint32_t ne
 
 	while (r.at < r.end) {
 		uint32_t expected = (uint32_t)d->series_count;
-		uint32_t id;
+		uint32_t id = 0;
 
 		labels += (uint64_t)take_signed(&r);
 
@@ -297,7 +298,7 @@ static int read_series(struct segment_dict *d, const struct pack *p, uint32_t ne
 
 		int err = segment_dict_series(d, (uint32_t)labels, (uint32_t)stack, &id);
 
-		err = check_next(err, id, expected);
+		err = check_next(err, &id, expected);
 		if (err)
 			return err;
 	}

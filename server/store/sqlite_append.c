@@ -181,6 +181,7 @@ static int push_pending(struct store_sqlite *s, struct window *w)
 		s->pending_bytes += bytes;
 		s->stats.waiting = s->pending_count;
 		s->newest_ns = w->wall_end_ns;
+		s->appended_ns = clock_now_ns();
 	}
 	pthread_mutex_unlock(&s->lock);
 	return err;
@@ -232,16 +233,24 @@ static int write_pending(struct store_sqlite *s)
 	while ((w = first_pending(s))) {
 		int err = write_detail(s, w);
 
-		window_unref(w);
-		if (err && !is_hopeless(err))
+		if (err && !is_hopeless(err)) {
+			window_unref(w);
 			return err;
+		}
+
+		uint64_t summed_ns[TIER_COUNT];
+
 		pthread_mutex_lock(&s->lock);
+		memcpy(summed_ns, s->summed_ns, sizeof(summed_ns));
 		if (err)
 			s->stats.refused++;
 		else
 			s->stats.appended++;
 		shift_pending(s);
 		pthread_mutex_unlock(&s->lock);
+		if (!err)
+			err = sqlite_merge_late(s, w, summed_ns);
+		window_unref(w);
 		if (err)
 			result = err;
 	}

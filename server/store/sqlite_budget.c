@@ -120,6 +120,23 @@ int sqlite_budget_reserve(struct store_sqlite *s, uint64_t bytes)
 	return err;
 }
 
+/* Forgets the rows of a file of which the rest is still young enough. */
+static void expire_rows(struct store_sqlite *s, struct segment *segment, uint64_t least_ns)
+{
+	size_t old = 0;
+
+	while (old < segment->row_count && segment->rows[old].end_ns <= least_ns)
+		old++;
+	if (!old)
+		return;
+	for (size_t i = 0; segment->tier == TIER_DETAIL && i < old; i++) {
+		s->stats.evicted_for_age += segment->rows[i].windows;
+		s->stats.windows -= segment->rows[i].windows;
+	}
+	segment->row_count -= old;
+	memmove(segment->rows, segment->rows + old, segment->row_count * sizeof(*segment->rows));
+}
+
 void sqlite_budget_expire(struct store_sqlite *s)
 {
 	if (!s->retention_ns)
@@ -135,6 +152,9 @@ void sqlite_budget_expire(struct store_sqlite *s)
 			count_evicted(s->tiers[tier].items[index], &s->stats.evicted_for_age);
 			sqlite_catalog_drop(s, tier, (size_t)index);
 		}
+		for (size_t i = 0; i < s->tiers[tier].count; i++)
+			if (s->tiers[tier].items[i]->start_ns < least_ns)
+				expire_rows(s, s->tiers[tier].items[i], least_ns);
 	}
 	pthread_mutex_unlock(&s->lock);
 }

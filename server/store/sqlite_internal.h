@@ -117,8 +117,10 @@ struct store_sqlite {
 	size_t pending_bytes;
 	uint64_t pending_written_ns; /* the first of them is written up to here */
 	struct store_stats stats;
-	uint64_t newest_ns;   /* end of the newest window taken */
-	bool failing;	      /* the last write failed */
+	uint64_t summed_ns[TIER_COUNT]; /* sums of the tier are made, or being made, up to here */
+	uint64_t appended_ns;		/* monotonic: when the last window was taken */
+	uint64_t newest_ns;		/* end of the newest window taken */
+	bool failing;			/* the last write failed */
 	bool uses_given_time; /* immutable: time passes as windows say, not by the clock */
 
 	pthread_t thread;
@@ -218,7 +220,8 @@ struct plan_request {
 	uint64_t from_ns;
 	uint64_t to_ns;	    /* exclusive */
 	enum tier coarsest; /* of those that are taken where they cover the range exactly */
-	bool no_coarser;    /* nothing coarser than that, even where there is nothing else */
+	bool sums_up; /* the sum of the range, a slot of the tier above, is going to be made of it */
+	bool no_coarser; /* nothing coarser than that, even where there is nothing else */
 };
 
 /** Make a plan. @ret: release with sqlite_plan_release(). Returns 0; -ENOMEM. Takes the lock. */
@@ -239,6 +242,19 @@ int sqlite_scan_plan(struct store_sqlite *s, struct plan *p, const struct store_
 		     store_visit_fn visit, void *arg);
 
 /* sqlite_merge.c */
+
+/** Up to where the tiers have sums, as found on disk. With the lock held. */
+void sqlite_merge_init(struct store_sqlite *s);
+
+/**
+ * Add a late window to the sums that were made without it.
+ *
+ * @summed_ns: up to where each tier had sums when the window came
+ *
+ * Returns 0; -errno of writing.
+ */
+int sqlite_merge_late(struct store_sqlite *s, const struct window *w,
+		      const uint64_t summed_ns[TIER_COUNT]);
 
 /** Make the sums of all slots that have passed. Returns 0; -errno of the first failure. */
 int sqlite_merge(struct store_sqlite *s);

@@ -3,9 +3,9 @@
  * Making sums: for each slot of a coarser tier that has passed, everything of it, read from the tiers below as any
  * totals, is written as one window (one per segment read, if there are several).
  *
- * A slot has passed when a window was taken that starts GRACE_NS behind its end, or when that much time has gone by
- * without one. What was summed up is seen from the files themselves: a slot is done if a sum of it or of a later
- * one is there.
+ * A slot has passed when a window was taken that ends GRACE_NS behind it, or when none came for QUIET_NS. What comes
+ * later all the same (a clock that was set back, a restart within the slot) gets a sum of its own beside the
+ * first: a slot may have any number of them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "server/store/sqlite_internal.h"
 
 #define GRACE_NS (15 * NS_PER_S)
+#define QUIET_NS (60 * NS_PER_S)
 
 DEFINE_CLEANUP(window_unref, struct window *)
 
@@ -41,30 +42,30 @@ static uint64_t first_row_ns(const struct store_sqlite *s, enum tier below, uint
 	return first_ns;
 }
 
-/* End of the last slot of a tier that has a sum. */
-static uint64_t done_ns(const struct store_sqlite *s, enum tier tier)
+void sqlite_merge_init(struct store_sqlite *s)
 {
-	uint64_t slot_ns = tier_rules[tier].slot_ns;
-	uint64_t last_ns = 0;
+	for (enum tier tier = TIER_5M; tier < TIER_COUNT; tier++) {
+		uint64_t slot_ns = tier_rules[tier].slot_ns;
+		uint64_t last_ns = 0;
 
-	for (size_t i = 0; i < s->tiers[tier].count; i++) {
-		const struct segment *segment = s->tiers[tier].items[i];
-		size_t count = segment->row_count;
+		for (size_t i = 0; i < s->tiers[tier].count; i++) {
+			const struct segment *segment = s->tiers[tier].items[i];
+			size_t count = segment->row_count;
 
-		if (count && segment->rows[count - 1].start_ns > last_ns)
-			last_ns = segment->rows[count - 1].start_ns;
+			if (count && segment->rows[count - 1].start_ns > last_ns)
+				last_ns = segment->rows[count - 1].start_ns;
+		}
+		s->summed_ns[tier] = last_ns ? last_ns - last_ns % slot_ns + slot_ns : 0;
 	}
-	return last_ns ? last_ns - last_ns % slot_ns + slot_ns : 0;
 }
 
-/* Everything before this moment is on disk and will not change. */
+/* Everything before this moment is on disk and not expected to change. */
 static uint64_t settled_ns(const struct store_sqlite *s)
 {
 	uint64_t settled_ns = s->newest_ns > GRACE_NS ? s->newest_ns - GRACE_NS : 0;
-	uint64_t wall_ns = clock_wall_now_ns();
 
-	if (!s->uses_given_time && wall_ns > 4 * GRACE_NS && wall_ns - 4 * GRACE_NS > settled_ns)
-		settled_ns = wall_ns - 4 * GRACE_NS;
+	if (!s->uses_given_time && clock_now_ns() - s->appended_ns > QUIET_NS)
+		settled_ns = clock_wall_now_ns();
 	if (s->pending_count && s->pending[0]->wall_start_ns < settled_ns)
 		settled_ns = s->pending[0]->wall_start_ns;
 	return settled_ns;
@@ -77,7 +78,7 @@ static bool next_slot(struct store_sqlite *s, enum tier tier, struct segment_spa
 
 	pthread_mutex_lock(&s->lock);
 
-	uint64_t first_ns = first_row_ns(s, tier, done_ns(s, tier));
+	uint64_t first_ns = first_row_ns(s, tier, s->summed_ns[tier]);
 	uint64_t settled = settled_ns(s);
 
 	pthread_mutex_unlock(&s->lock);
@@ -103,10 +104,7 @@ static int write_sum(struct window *w, void *arg)
 	return sqlite_write(g->store, g->tier, w, &slot);
 }
 
-/*
- * A slot whose detail is damaged in part gets the sum of what is there. One of which nothing can be read would be
- * tried for ever: it gets an empty sum.
- */
+/* A slot whose detail is damaged in part gets the sum of what is there. */
 static int sum_slot(struct store_sqlite *s, enum tier tier, const struct segment_span *slot)
 {
 	struct store_scan scan = {.resolution_ns = STORE_TOTALS};
@@ -115,6 +113,7 @@ static int sum_slot(struct store_sqlite *s, enum tier tier, const struct segment
 		.to_ns = slot->to_ns,
 		.coarsest = tier - 1,
 		.no_coarser = true,
+		.sums_up = true,
 	};
 	struct summing summing = {s, tier, *slot};
 	struct plan plan;
@@ -127,16 +126,45 @@ static int sum_slot(struct store_sqlite *s, enum tier tier, const struct segment
 	return err;
 }
 
+/* A sum that could not be written is made again, unless a later one is there by then. */
+static void take_back(struct store_sqlite *s, enum tier tier, const struct segment_span *slot)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->summed_ns[tier] == slot->to_ns)
+		s->summed_ns[tier] = slot->from_ns;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static int merge_tier(struct store_sqlite *s, enum tier tier)
 {
 	struct segment_span slot;
-	uint64_t before_ns = UINT64_MAX;
 	int err = 0;
 
-	/* A slot that comes up twice made no sum: its files are gone. */
-	while (!err && next_slot(s, tier, &slot) && slot.from_ns != before_ns) {
-		before_ns = slot.from_ns;
+	while (!err && next_slot(s, tier, &slot)) {
 		err = sum_slot(s, tier, &slot);
+		if (err)
+			take_back(s, tier, &slot);
+	}
+	return err;
+}
+
+int sqlite_merge_late(struct store_sqlite *s, const struct window *w,
+		      const uint64_t summed_ns[TIER_COUNT])
+{
+	int err = 0;
+
+	for (enum tier tier = TIER_5M; tier < TIER_COUNT; tier++) {
+		uint64_t slot_ns = tier_rules[tier].slot_ns;
+		uint64_t at_ns = w->wall_start_ns - w->wall_start_ns % slot_ns;
+
+		for (; at_ns < w->wall_end_ns && at_ns < summed_ns[tier] && !err;
+		     at_ns += slot_ns) {
+			struct segment_span slot = {at_ns, at_ns + slot_ns};
+
+			pthread_mutex_lock(&s->merge_lock);
+			err = sqlite_write(s, tier, w, &slot);
+			pthread_mutex_unlock(&s->merge_lock);
+		}
 	}
 	return err;
 }

@@ -262,6 +262,8 @@ int sqlite_plan_make(struct store_sqlite *s, const struct plan_request *request,
 
 	if (!err)
 		err = take_waiting(s, ret);
+	if (!err && request->sums_up)
+		s->summed_ns[request->coarsest + 1] = request->to_ns;
 	s->scans++;
 	for (size_t i = 0; i < ret->count; i++)
 		ret->pieces[i].segment->used = s->scans;

@@ -30,7 +30,14 @@ struct store_scan {
 	const struct selector
 		*selector; /* a hint: samples that it excludes need not come; NULL = all */
 	bool exact; /* for history_scan(): everything up to wall_to_ns, however recent that is */
+
+	/* Hints at what the visitor looks at, so that the rest need not be read: */
+	uint64_t
+		resolution_ns; /* finest time that matters; 0 = each sample's, STORE_TOTALS = none */
+	bool no_stacks;	       /* only labels, times and weights: the stacks may be empty ones */
 };
+
+#define STORE_TOTALS UINT64_MAX
 
 struct store_stats {
 	uint64_t bytes;		   /* held now */
@@ -42,6 +49,8 @@ struct store_stats {
 	uint64_t evicted_for_age;  /* windows let go because they were too old */
 	uint64_t evicted_for_room; /* windows let go because the limit was reached */
 	uint64_t refused; /* windows that alone exceed the limit, or that could not be written */
+	uint64_t waiting; /* windows taken that are not written yet because writing fails; now */
+	uint64_t damaged; /* files that could not be read and were set aside, since create */
 };
 
 /**

@@ -173,8 +173,6 @@ static void find_newest(struct store_sqlite *s)
 	s->newest_ns = stats.newest_wall_ns;
 }
 
-DEFINE_CLEANUP(store_destroy, struct store *)
-
 int store_sqlite_create(const struct store_sqlite_options *options, struct store **ret)
 {
 	struct store_sqlite *s = calloc(1, sizeof(*s));
@@ -203,6 +201,8 @@ int store_sqlite_create(const struct store_sqlite_options *options, struct store
 	if (err)
 		return err;
 	find_newest(s);
+	s->appended_ns = clock_now_ns();
+	sqlite_merge_init(s);
 	sqlite_budget_expire(s);
 	if (!options->no_merging_thread) {
 		err = -pthread_create(&s->thread, NULL, run_background, s);
