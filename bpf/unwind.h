@@ -8,6 +8,9 @@
  *		the UNWIND_CHUNK_BYTES of a chunk, NULL if there is none
  *	static int unwind_read(struct unwind_state *u, void *to, __u32 bytes, __u64 from);
  *		read the thread's memory; 0 or an error
+ *	static int unwind_know_mapping(struct unwind_state *u, __u64 addr);
+ *		find the mapping by other means than chunks and put it into u->mapping; 1 if there is one, 0 if none, -1
+ *		if there are no other means
  *
  * and then calls unwind_begin() and unwind_step() until it returns an end. A step writes no frame: the caller
  * takes `pc` and `exact` from the state before each step, so that it decides on form and limit.
@@ -82,6 +85,11 @@ static __always_inline int unwind_find_mapping(struct unwind_state *u, __u64 add
 		return 1;
 	if (addr >> 63)
 		return 0;
+
+	int known = unwind_know_mapping(u, addr);
+
+	if (known >= 0)
+		return known;
 
 	__u32 table = u->process.table, count = u->process.count;
 	const void *chunk = unwind_chunk(u, UNWIND_REF_CHUNK(table));

@@ -83,6 +83,13 @@ static __always_inline int unwind_read(struct unwind_state *u, void *to, __u32 b
 	return bpf_probe_read_user(to, bytes, (void *)from) ? -1 : 0;
 }
 
+static __always_inline int unwind_know_mapping(struct unwind_state *u, __u64 addr)
+{
+	(void)u;
+	(void)addr;
+	return -1;
+}
+
 #include "bpf/unwind.h"
 
 /* --- registers --------------------------------------------------------------------------------- */

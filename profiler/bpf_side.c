@@ -20,7 +20,7 @@
 
 #define RING_BYTES_MIN	(16u << 10)
 #define RING_BYTES_MAX	(4u << 20)
-#define STASH_RING_MIN	(128u << 10)
+#define STASH_RING_MIN	(256u << 10)
 #define STASH_RING_MAX	(2u << 20)
 #define PROCESSES_MAX	16384u
 #define CHUNK_MAP_BYTES (UNWIND_CHUNK_BYTES + 8192u) /* with what the kernel adds */
@@ -119,7 +119,7 @@ static int size_unwind_maps(struct bpf_side *side)
 {
 	uint64_t budget = side->memory_bytes;
 	uint32_t processes = (uint32_t)clamp(budget / PROCESS_BYTES / 32, 256, PROCESSES_MAX);
-	uint32_t stash = next_power_of_two(clamp(budget / 32, STASH_RING_MIN, STASH_RING_MAX));
+	uint32_t stash = next_power_of_two(clamp(budget / 16, STASH_RING_MIN, STASH_RING_MAX));
 
 	side->chunk_max = (uint32_t)(budget / UNWIND_CHUNK_BYTES) + 2;
 	int error = bpf_map__set_max_entries(side->skeleton->maps.unwind_chunks, side->chunk_max);

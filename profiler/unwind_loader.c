@@ -43,8 +43,9 @@ struct unwind_loader {
 	struct published *processes;
 	size_t process_count, process_capacity;
 	struct idmap process_ids;	 /* index by tgid */
-	struct unwind_mapping *mappings; /* being put together */
+	struct unwind_mapping *mappings; /* of the address space at hand */
 	size_t mapping_capacity;
+	uint32_t mapping_count;
 	uint64_t refreshed_ns;
 	uint64_t waited_ns;  /* since the last poll */
 	uint32_t generation; /* of the numbers of executables, part of what the builder gets */
@@ -97,9 +98,8 @@ void unwind_loader_poll(struct unwind_loader *l)
 		if (done.file)
 			(void)unwind_file_bytes(done.file, &size);
 		l->stats.table_file_bytes += size;
-		/* Without room its stacks go on being unwound here, from stashes that end at it. */
-		if (unwind_slab_set_table(l->slab, exe, done.file))
-			(void)unwind_slab_set_table(l->slab, exe, NULL);
+		/* Without room its stacks go on being unwound here. */
+		(void)unwind_slab_set_table(l->slab, exe, done.file);
 		unwind_file_unref(done.file);
 	}
 }
@@ -149,9 +149,10 @@ static void forget_all(struct unwind_loader *l)
 	l->stats.resets++;
 }
 
-/* Put the mappings of an address space into l->mappings. Returns their number, or -ENOMEM. */
+/* Put the mappings of an address space into l->mappings. Returns 0; -ENOMEM with none of them there. */
 static int collect_mappings(struct unwind_loader *l, const struct address_space *space)
 {
+	l->mapping_count = 0;
 	if (array_reserve((void **)&l->mappings, &l->mapping_capacity, space->count + 1,
 			  sizeof(l->mappings[0])))
 		return -ENOMEM;
@@ -168,7 +169,8 @@ static int collect_mappings(struct unwind_loader *l, const struct address_space 
 			to->exe = exe_of(l, m->binary);
 		}
 	}
-	return (int)space->count;
+	l->mapping_count = (uint32_t)space->count;
+	return 0;
 }
 
 /* Store the address space of a process and hand it to the kernel side. */
@@ -181,14 +183,13 @@ static int publish(struct unwind_loader *l, uint32_t tgid, const struct address_
 		.generation = space->generation,
 		.entry = {.start_boottime_ns = start_boottime_ns, .exec_id = exec_id}};
 
-	int count = collect_mappings(l, space);
-	if (count < 0)
-		return count;
-	int error =
-		unwind_slab_put_process(l->slab, l->mappings, (uint32_t)count, &new.entry.process);
+	int error = collect_mappings(l, space);
 	if (!error && !old)
 		error = array_reserve((void **)&l->processes, &l->process_capacity,
 				      l->process_count + 1, sizeof(l->processes[0]));
+	if (!error)
+		error = unwind_slab_put_process(l->slab, l->mappings, l->mapping_count,
+						&new.entry.process);
 	if (error) {
 		l->stats.processes_refused++;
 		return error;
@@ -279,26 +280,41 @@ static void judge(struct stack_record *r, enum unwind_end end)
 	if (end == UNWIND_END_COMPLETE) {
 		r->user_verdict = UNWIND_COMPLETE;
 		r->user_reason = UNWIND_REASON_NONE;
-	} else if (end == UNWIND_END_TRUNC_FRAMES || end == UNWIND_END_TRUNC_STACK) {
+	} else if (end == UNWIND_END_TRUNC_FRAMES) {
+		r->user_verdict = UNWIND_TRUNCATED;
+		r->user_reason = UNWIND_REASON_FRAME_LIMIT;
+	} else if (end == UNWIND_END_TRUNC_STACK) {
 		r->user_verdict = UNWIND_TRUNCATED;
 	}
 }
 
-/* Walk the stack, frames into @frames. Returns how it ended. */
+/*
+ * Walk the stack, frames into @frames.
+ *
+ * @known: its process as it is stored; NULL = it is not, its mappings are in l->mappings
+ *
+ * Returns how it ended.
+ */
 static enum unwind_end walk(struct unwind_loader *l, const struct stash_memory *memory,
-			    const struct unwind_process *process, uint64_t *frames,
-			    uint16_t *ret_count)
+			    const struct published *known, uint64_t *frames, uint16_t *ret_count)
 {
-	struct unwind_walk w = {
-		.slab = l->slab, .arg = (void *)(uintptr_t)memory, .read = read_memory};
+	const struct unwind_process nothing = {0};
 	const struct stash_record *stash = memory->stash;
+	struct unwind_walk w = {
+		.slab = l->slab,
+		.arg = (void *)(uintptr_t)memory,
+		.read = read_memory,
+		.mappings = known ? NULL : l->mappings,
+		.mapping_count = known ? 0 : l->mapping_count,
+	};
 	enum unwind_end end = UNWIND_END_NOT_YET;
 	uint64_t regs[STASH_REGS];
 	uint16_t count = 0;
 
 	for (int i = 0; i < STASH_REGS; i++)
 		regs[i] = stash->regs[i];
-	unwind_walk_begin(&w, process, regs[STASH_REGS - 1], regs, UINT32_MAX, stash->exact);
+	unwind_walk_begin(&w, known ? &known->entry.process : &nothing, regs[STASH_REGS - 1], regs,
+			  UINT32_MAX, stash->exact);
 	while (!end) {
 		if (count == SAMPLE_USER_FRAMES_MAX)
 			end = UNWIND_END_TRUNC_FRAMES;
@@ -327,44 +343,49 @@ static bool wait_for_tables(struct unwind_loader *l)
 	return is_there;
 }
 
+/* The process of a stash as it is stored, up to date; NULL with its mappings in l->mappings if it cannot be. */
+static const struct published *make_known(struct unwind_loader *l, const struct stash_record *stash,
+					  const struct process *p)
+{
+	const struct published *known = find_published(l, p->tgid);
+
+	if (known && known->generation == p->space->generation &&
+	    known->entry.exec_id == stash->exec_id &&
+	    known->entry.start_boottime_ns == stash->sample.start_boottime_ns)
+		return known;
+	if (publish(l, p->tgid, p->space, stash->sample.start_boottime_ns, stash->exec_id))
+		return NULL;
+	return find_published(l, p->tgid);
+}
+
 int unwind_loader_unwind(struct unwind_loader *l, const struct stash_record *stash,
 			 struct process *p, bool wait, struct unwound_stack *ret)
 {
 	struct stash_memory memory = {.stash = stash, .space = p->space};
 	struct stack_record *r = &ret->record;
-	struct published *known = find_published(l, p->tgid);
-	enum unwind_end end = UNWIND_END_MISS_PROCESS;
 
 	memset(r, 0, sizeof(*r));
-	if (!known || known->generation != p->space->generation ||
-	    known->entry.exec_id != stash->exec_id ||
-	    known->entry.start_boottime_ns != stash->sample.start_boottime_ns) {
-		(void)publish(
-			l, p->tgid, p->space, stash->sample.start_boottime_ns,
-			stash->exec_id); /* if not, the stack ends as its process being unknown */
-		known = find_published(l, p->tgid);
-	}
 	memcpy(ret->frames, stash->kernel_frames, stash->kernel_count * sizeof(uint64_t));
 	r->kernel_count = stash->kernel_count;
 	r->kernel_verdict = stash->kernel_verdict;
 	r->kernel_reason = stash->kernel_reason;
-	if (known)
-		end = walk(l, &memory, &known->entry.process, ret->frames + r->kernel_count,
-			   &r->user_count);
+
+	const struct published *known = make_known(l, stash, p);
+	uint64_t *frames = ret->frames + r->kernel_count;
+	enum unwind_end end = walk(l, &memory, known, frames, &r->user_count);
 	while (end == UNWIND_END_MISS_TABLE && wait && wait_for_tables(l))
-		end = walk(l, &memory, &known->entry.process, ret->frames + r->kernel_count,
-			   &r->user_count);
+		end = walk(l, &memory, known, frames, &r->user_count);
 	if (end == UNWIND_END_MISS_TABLE && wait)
 		return -EAGAIN;
 
 	judge(r, end);
 	l->stats.stashes[end]++;
 
-	size_t frames = (size_t)r->kernel_count + r->user_count;
+	size_t bytes = ((size_t)r->kernel_count + r->user_count) * sizeof(uint64_t);
 	r->header.type = RECORD_STACK;
-	r->header.bytes = (uint32_t)(sizeof(*r) + frames * sizeof(uint64_t));
+	r->header.bytes = (uint32_t)(sizeof(*r) + bytes);
 	r->id = hash_combine(
-		hash_bytes(ret->frames, frames * sizeof(uint64_t)),
+		hash_bytes(ret->frames, bytes),
 		hash_combine(p->serial, (uint64_t)r->kernel_count << 16 | r->user_reason));
 	return 0;
 }

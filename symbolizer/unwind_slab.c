@@ -247,6 +247,8 @@ int unwind_slab_set_table(struct unwind_slab *s, uint32_t number, struct unwind_
 	uint32_t bytes = (uint32_t)sizeof(struct unwind_directory) + h->page_count * 4;
 	int error = new_block(s, bytes, &e->directory);
 
+	e->file = unwind_file_ref(file);
+	s->stats.exes++;
 	if (error)
 		return error;
 
@@ -256,16 +258,21 @@ int unwind_slab_set_table(struct unwind_slab *s, uint32_t number, struct unwind_
 	d->exe = number;
 	d->first_page = h->first_page;
 	d->page_count = h->page_count;
-	e->file = unwind_file_ref(file);
-	s->stats.exes++;
 	publish(&s->directories[number], e->directory.ref);
 	return 0;
+}
+
+const struct unwind_file *unwind_slab_file(const struct unwind_slab *s, uint32_t number)
+{
+	return number && number < s->exe_end ? s->exes[number].file : NULL;
 }
 
 int unwind_slab_load_page(struct unwind_slab *s, uint32_t number, uint32_t page)
 {
 	if (!number || number >= s->exe_end || !s->exes[number].file)
 		return -ENOENT;
+	if (!s->exes[number].directory.ref)
+		return -ENOMEM;
 
 	const struct exe *e = &s->exes[number];
 	const struct unwind_file_header *h = unwind_file_header(e->file);

@@ -59,9 +59,13 @@ const void *unwind_slab_chunk(const struct unwind_slab *s, uint32_t index);
  * @exe: its number, 1 to UNWIND_EXES - 1; a table set before is dropped
  * @file: keeps a reference; NULL = there is no table, and that will not change
  *
- * Returns 0; -ENOMEM when there is no room; -EINVAL for other numbers.
+ * Returns 0; -ENOMEM when there is no room for its directory (unwind_slab_file() has it all the same); -EINVAL for
+ * other numbers.
  */
 int unwind_slab_set_table(struct unwind_slab *s, uint32_t exe, struct unwind_file *file);
+
+/** The table of an executable; NULL if it has none or is not known. Borrowed until it is set again or dropped. */
+const struct unwind_file *unwind_slab_file(const struct unwind_slab *s, uint32_t exe);
 
 /** Forget an executable: its number may be used for another. */
 void unwind_slab_drop_exe(struct unwind_slab *s, uint32_t exe);

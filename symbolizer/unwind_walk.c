@@ -24,6 +24,27 @@ static inline int unwind_read(struct unwind_state *u, void *to, __u32 bytes, __u
 	return w->read_error;
 }
 
+static inline int unwind_know_mapping(struct unwind_state *u, __u64 addr)
+{
+	const struct unwind_walk *w = walk_of(u);
+	uint32_t low = 0, high = w->mapping_count;
+
+	if (!w->mappings)
+		return -1;
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (w->mappings[mid].start <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || addr >= w->mappings[low - 1].end)
+		return 0;
+	u->mapping = w->mappings[low - 1];
+	return 1;
+}
+
 #include "bpf/unwind.h"
 
 void unwind_walk_begin(struct unwind_walk *w, const struct unwind_process *process, uint64_t pc,
@@ -46,6 +67,20 @@ bool unwind_walk_map(struct unwind_walk *w)
 	return unwind_find_mapping(&w->state, unwind_lookup_pc(&w->state));
 }
 
+/** Take a step that missed by the rule in the table's file. */
+static enum unwind_end step_by_file(struct unwind_walk *w, enum unwind_end miss)
+{
+	struct unwind_state *u = &w->state;
+	const struct unwind_file *f = unwind_slab_file(w->slab, u->mapping.exe);
+	const struct unwind_rule *rule;
+
+	if (!f)
+		return miss;
+	rule = unwind_file_find(f, unwind_lookup_pc(u) - u->mapping.bias);
+	u->rule = rule ? *rule : (struct unwind_rule){0};
+	return unwind_apply(u);
+}
+
 enum unwind_end unwind_walk_step(struct unwind_walk *w)
 {
 	struct unwind_state *u = &w->state;
@@ -54,6 +89,8 @@ enum unwind_end unwind_walk_step(struct unwind_walk *w)
 	if (end == UNWIND_END_MISS_PAGE &&
 	    !unwind_slab_load_page(w->slab, u->mapping.exe, u->miss_page))
 		end = unwind_step(u);
+	if (end == UNWIND_END_MISS_PAGE || end == UNWIND_END_MISS_TABLE)
+		end = step_by_file(w, end);
 	if (end == UNWIND_END_FAIL_READ && w->read_error == -ENODATA)
 		end = UNWIND_END_TRUNC_STACK;
 	u->end = (uint8_t)end;

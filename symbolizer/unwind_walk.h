@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel's unwinder in user space: the same code (bpf/unwind.h), the same tables, over memory that the
- * owner reads for it. Pages that are not loaded yet are loaded as it goes.
+ * owner reads for it. Pages that are not loaded yet are loaded as it goes; where the slab has no room for them, rules
+ * come from the table's file.
  *
  *	struct unwind_walk w = {.slab = slab, .read = read_stack, .arg = me};
  *	unwind_walk_begin(&w, &process, regs, known, exact);
@@ -26,6 +27,13 @@ struct unwind_walk {
 	void *arg;
 	/** Read the thread's memory. Returns 0; -EFAULT; -ENODATA where a copy of a stack ends too early. */
 	int (*read)(void *arg, void *to, uint32_t bytes, uint64_t from);
+
+	/*
+	 * The mappings, in plain memory, sorted by start; NULL = those of the process given to unwind_walk_begin().
+	 * For processes whose mappings did not fit into the slab.
+	 */
+	const struct unwind_mapping *mappings;
+	uint32_t mapping_count;
 
 	struct unwind_state state; /* the frame at hand: pc, exact, regs, mapping, rule */
 	int read_error;		   /* of the last read */
