@@ -23,5 +23,6 @@ accept: deps-test
 	@tests/accept/run
 
 bench: deps-test
+	$(call install_packages,bpftrace)
 	$(Q)$(MAKE) --no-print-directory all
 	@tests/bench/run
