@@ -5,7 +5,6 @@ What sampling a busy machine at 99 Hz costs: time in the kernel per sample, CPU 
 named stack. Beside it perf record and bpftrace under the same load: one 30 frames deep process a CPU, half of the runs
 with and half without frame pointers.
 """
-import json
 import os
 import re
 import shutil
@@ -16,7 +15,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support import programs, table  # noqa: E402
+from support import bpf, programs, table  # noqa: E402
 from support.server import Server, sum_of  # noqa: E402
 from support.tool import run  # noqa: E402
 
@@ -102,19 +101,15 @@ def memory_bytes(pid):
     return total
 
 
-def bpf_objects(kind, pids):
-    return [o for o in json.loads(run(["bpftool", "-j", kind, "show"]).stdout or "[]")
-            if any(p["pid"] in pids for p in o.get("pids", []))]
-
-
 def bpf_programs(pids):
     """(nanoseconds, runs) of the perf_event programs."""
-    found = [p for p in bpf_objects("prog", pids) if p["type"] == "perf_event"]
+    found = [bpf.show(kind, number) for kind, number in bpf.held_by(pids) if kind == "prog"]
+    found = [p for p in found if p.get("type") == "perf_event"]
     return sum(p.get("run_time_ns", 0) for p in found), sum(p.get("run_cnt", 0) for p in found)
 
 
 def bpf_memory(pids):
-    return sum(m.get("bytes_memlock", 0) for m in bpf_objects("map", pids))
+    return sum(bpf.show(kind, number).get("bytes_memlock", 0) for kind, number in bpf.held_by(pids) if kind == "map")
 
 
 def measure(pid):
@@ -148,7 +143,13 @@ def hearth(load):
     with Server(PORT) as server:
         figures = measure(server.process.pid)
         metrics = server.metrics()
-        figures["whole"] = whole_share(server.folded(from_=f"now-{MEASURE_S}s", query=f'{{comm="{load.comm}"}}'), load.comm)
+        end = time.time()
+        for _ in range(10):  # names come when their turn comes on a machine this busy
+            stacks = server.folded(from_=f"{end - MEASURE_S:.3f}", to=f"{end:.3f}", query=f'{{comm="{load.comm}"}}')
+            figures["whole"] = whole_share(stacks, load.comm)
+            if any("descend" in f for f, _ in stacks):
+                break
+            time.sleep(2)
         figures["lost"] = sum_of(metrics, "hearth_samples_lost_total")
     return figures
 
