@@ -124,10 +124,50 @@ static int create_symbolizer(struct daemon *d)
 		   : EXIT_OK;
 }
 
-static int create_history(struct daemon *d)
+static int create_memory_store(struct daemon *d)
 {
 	struct store_memory_options options = {.retention_ns = d->options.retention_ns};
 	int err = store_memory_create(&options, &d->store);
+
+	return err ? cmd_fail("cannot start: %s", strerror(-err)) : EXIT_OK;
+}
+
+static int create_sqlite_store(struct daemon *d)
+{
+	auto_free char *directory = NULL;
+
+	if (asprintf(&directory, "%s/history", d->options.data_dir) < 0) {
+		directory = NULL;
+		return cmd_fail("cannot start: out of memory");
+	}
+
+	struct store_sqlite_options options = {
+		.directory = directory,
+		.limit_bytes = d->options.disk_bytes,
+		.retention_ns = d->options.retention_ns,
+		.write_behind = true,
+	};
+	int err = store_sqlite_create(&options, &d->store);
+
+	if (err == -EBUSY)
+		return cmd_fail(
+			"cannot keep history in '%s': another hearth uses it; choose another "
+			"directory with --data-dir",
+			directory);
+	return err ? cmd_fail("cannot keep history in '%s': %s; choose another directory with "
+			      "--data-dir, or --store memory",
+			      directory, strerror(-err))
+		   : EXIT_OK;
+}
+
+static int create_history(struct daemon *d)
+{
+	int status = d->options.memory_store ? create_memory_store(d) : create_sqlite_store(d);
+
+	if (status)
+		return status;
+
+	int err = 0;
 
 	if (!err)
 		err = history_create(d->store, d->options.no_sampling ? NULL : snapshot, d,

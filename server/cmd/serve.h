@@ -16,7 +16,9 @@ struct serve_options {
 	const char *data_dir;
 	uint32_t frequency_hz;
 	uint64_t bpf_memory_bytes;
-	uint64_t retention_ns;
+	uint64_t retention_ns; /* 0 = as long as there is room */
+	uint64_t disk_bytes;
+	bool memory_store;
 	bool insecure;
 	bool no_sampling;
 };

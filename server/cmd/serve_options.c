@@ -18,6 +18,8 @@
 #define BPF_MEMORY_LEAST (4ull << 20)
 #define BPF_MEMORY_MOST	 (16ull << 30)
 #define RETENTION_LEAST	 (10 * NS_PER_S)
+#define DISK_LEAST	 (4ull << 20)
+#define DISK_MOST	 (1ull << 50)
 
 /* Sets one option from its text. @from: how the user names it. Returns an exit status. */
 typedef int (*set_fn)(struct serve_options *o, const char *text, const char *from);
@@ -70,6 +72,22 @@ static int set_retention(struct serve_options *o, const char *text, const char *
 	return bad(from, text, "a time of at least 10s, such as 30m or 1h");
 }
 
+static int set_disk(struct serve_options *o, const char *text, const char *from)
+{
+	if (!parse_size(text, &o->disk_bytes) && o->disk_bytes >= DISK_LEAST &&
+	    o->disk_bytes <= DISK_MOST)
+		return EXIT_OK;
+	return bad(from, text, "a size from 4M to 1024T, such as 2G");
+}
+
+static int set_store(struct serve_options *o, const char *text, const char *from)
+{
+	o->memory_store = !strcmp(text, "memory");
+	if (o->memory_store || !strcmp(text, "sqlite:"))
+		return EXIT_OK;
+	return bad(from, text, "'sqlite:' (in the data directory) or 'memory'");
+}
+
 static int set_switch(bool *to, const char *text, const char *from)
 {
 	static const char *const yes[] = {"", "1", "true", "yes", "on"};
@@ -104,7 +122,10 @@ static const struct setting settings[] = {
 	 "where symbol files and history are kept (default /var/lib/hearth)"},
 	{"frequency", "HZ", set_frequency, "samples a second on each busy CPU (default 99)"},
 	{"bpf-memory", "SIZE", set_bpf_memory, "most memory of all BPF maps (default 64M)"},
-	{"retention", "TIME", set_retention, "how long samples are kept (default 1h)"},
+	{"disk", "SIZE", set_disk, "most disk space that history takes (default 2G)"},
+	{"retention", "TIME", set_retention,
+	 "how long samples are kept (default: while there is room; in memory 1h)"},
+	{"store", "sqlite:|memory", set_store, "where history is kept (default sqlite:)"},
 	{"insecure", NULL, set_insecure,
 	 "allow an address that others can reach, without authentication"},
 	{"no-sampling", NULL, set_no_sampling, "serve without sampling this machine"},
@@ -207,7 +228,7 @@ bool serve_parse(int argc, char **argv, struct serve_options *ret, int *ret_stat
 		.data_dir = "/var/lib/hearth",
 		.frequency_hz = 99,
 		.bpf_memory_bytes = 64ull << 20,
-		.retention_ns = 3600 * NS_PER_S,
+		.disk_bytes = 2ull << 30,
 	};
 	bool help = false;
 	int status = set_listen(&o, "127.0.0.1:7979", "--listen");

@@ -103,15 +103,15 @@ static struct window *open_window(struct history *h, const struct store_scan *sc
 struct relay {
 	store_visit_fn visit;
 	void *arg;
-	uint64_t last_start_ns;
+	uint64_t last_end_ns;
 };
 
 static int relay_visit(struct window *w, void *arg)
 {
 	struct relay *relay = arg;
 
-	if (w->wall_start_ns > relay->last_start_ns)
-		relay->last_start_ns = w->wall_start_ns;
+	if (w->wall_end_ns > relay->last_end_ns)
+		relay->last_end_ns = w->wall_end_ns;
 	return relay->visit(w, relay->arg);
 }
 
@@ -124,7 +124,7 @@ int history_scan(struct history *h, const struct store_scan *scan, store_visit_f
 	struct relay relay = {.visit = visit, .arg = arg};
 	struct window *open = open_window(h, scan);
 	int result = store_scan(h->store, scan, relay_visit, &relay);
-	bool wanted = open && open->wall_start_ns > relay.last_start_ns &&
+	bool wanted = open && open->wall_end_ns > relay.last_end_ns &&
 		      open->wall_end_ns > scan->wall_from_ns &&
 		      (!scan->wall_to_ns || open->wall_start_ns < scan->wall_to_ns);
 

@@ -50,6 +50,7 @@ static int merge(struct query_engine *e, const struct query *q, struct profile *
 		.wall_from_ns = q->wall_from_ns,
 		.wall_to_ns = q->wall_to_ns,
 		.selector = q->selector,
+		.resolution_ns = STORE_TOTALS,
 		.exact = q->exact,
 	};
 	struct merging m = {

@@ -83,6 +83,8 @@ int sample_walk(struct query_engine *e, const struct query *q, const struct samp
 		.wall_to_ns = q->wall_to_ns,
 		.selector = q->selector,
 		.exact = q->exact,
+		.resolution_ns = visitor->resolution_ns,
+		.no_stacks = true,
 	};
 
 	return history_scan(e->history, &scan, walk_window, &walking);

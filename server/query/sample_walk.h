@@ -25,6 +25,7 @@ struct sample_visitor {
 	/* After the samples of each window; NULL allowed. */
 	int (*done)(const struct sample_walk *walk, void *arg);
 	void *arg;
+	uint64_t resolution_ns; /* finest time that matters, as in struct store_scan */
 };
 
 /** Walk. Returns 0; what a visitor returned; -E2BIG, -ENOMEM and errors of the store as query_profile(). */

@@ -128,7 +128,8 @@ int query_series(struct query_engine *e, const struct query *q, const char *by, 
 		.step_count = (q->wall_to_ns - q->wall_from_ns + step_ns - 1) / step_ns,
 	};
 	struct counting c = {.set = &set, .by = by ? by : ""};
-	struct sample_visitor visitor = {.sample = count_sample, .window = cover, .arg = &c};
+	struct sample_visitor visitor = {
+		.sample = count_sample, .window = cover, .arg = &c, .resolution_ns = step_ns};
 	int err = 0;
 
 	set.covered_ns = calloc(set.step_count + 1, sizeof(*set.covered_ns));
@@ -232,7 +233,10 @@ int query_labels(struct query_engine *e, const struct query *q, const char *name
 {
 	struct label_list list = {0};
 	struct listing l = {.list = &list, .name = name};
-	struct sample_visitor visitor = {.sample = add_samples, .done = list_window, .arg = &l};
+	struct sample_visitor visitor = {.sample = add_samples,
+					 .done = list_window,
+					 .arg = &l,
+					 .resolution_ns = STORE_TOTALS};
 	int err = sample_walk(e, q, &visitor);
 
 	if (err) {

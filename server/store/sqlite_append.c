@@ -10,7 +10,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "server/log.h"
-#include "server/store/sqlite_internal.h"
+#include "server/store/sqlite_catalog.h"
 
 #define PENDING_BYTES_MAX (32u << 20)
 
@@ -127,6 +127,13 @@ int sqlite_write(struct store_sqlite *s, enum tier tier, const struct window *w,
 	return err ? err : write_once(s, tier, w, span);
 }
 
+static void note_written(struct store_sqlite *s, uint64_t until_ns)
+{
+	pthread_mutex_lock(&s->lock);
+	s->pending_written_ns = until_ns;
+	pthread_mutex_unlock(&s->lock);
+}
+
 /*
  * Writes the first window of the queue into the file of each hour that it touches. What is written stays hidden
  * until all is, so that a scan sees the window either in the queue or on disk; and is not written again.
@@ -146,20 +153,40 @@ static int write_detail(struct store_sqlite *s, const struct window *w)
 
 		err = sqlite_write(s, TIER_DETAIL, w, &span);
 		if (!err)
-			s->pending_written_ns = from_ns = to_ns;
+			note_written(s, from_ns = to_ns);
 	}
 	return err;
 }
 
-/* Removes the oldest window of the queue. With the lock held. */
-static void shift_pending(struct store_sqlite *s)
+/* Removes a window of the queue. With the lock held. */
+static void remove_pending(struct store_sqlite *s, size_t index)
 {
-	s->pending_bytes -= window_bytes(s->pending[0]);
-	window_unref(s->pending[0]);
-	memmove(s->pending, s->pending + 1, --s->pending_count * sizeof(*s->pending));
+	s->pending_bytes -= window_bytes(s->pending[index]);
+	window_unref(s->pending[index]);
+	memmove(s->pending + index, s->pending + index + 1,
+		(--s->pending_count - index) * sizeof(*s->pending));
 	s->stats.waiting = s->pending_count;
+}
+
+/* The first window is on disk: it is seen there from now on. With the lock held. */
+static void finish_first(struct store_sqlite *s)
+{
+	remove_pending(s, 0);
 	s->pending_written_ns = 0;
+	s->writing_first = false;
 	sqlite_catalog_show_rows(s);
+}
+
+/* The oldest window that may be let go of: not the one that is being written, or is written in part. */
+static bool drop_pending(struct store_sqlite *s)
+{
+	size_t index = s->writing_first || s->pending_written_ns ? 1 : 0;
+
+	if (index >= s->pending_count)
+		return false;
+	remove_pending(s, index);
+	s->stats.refused++;
+	return true;
 }
 
 static int push_pending(struct store_sqlite *s, struct window *w)
@@ -168,10 +195,8 @@ static int push_pending(struct store_sqlite *s, struct window *w)
 	int err = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while (s->pending_count && s->pending_bytes + bytes > PENDING_BYTES_MAX) {
-		shift_pending(s);
-		s->stats.refused++;
-	}
+	while (s->pending_bytes + bytes > PENDING_BYTES_MAX && drop_pending(s))
+		;
 	if (array_reserve((void **)&s->pending, &s->pending_capacity, s->pending_count + 1,
 			  sizeof(*s->pending))) {
 		s->stats.refused++;
@@ -193,7 +218,8 @@ static struct window *first_pending(struct store_sqlite *s)
 	struct window *w = NULL;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->pending_count)
+	s->writing_first = s->pending_count > 0;
+	if (s->writing_first)
 		w = window_ref(s->pending[0]);
 	pthread_mutex_unlock(&s->lock);
 	return w;
@@ -225,6 +251,13 @@ static bool is_hopeless(int err)
 	return err == -EFBIG || err == -EINVAL;
 }
 
+static void leave_first(struct store_sqlite *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->writing_first = false;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static int write_pending(struct store_sqlite *s)
 {
 	struct window *w;
@@ -234,6 +267,7 @@ static int write_pending(struct store_sqlite *s)
 		int err = write_detail(s, w);
 
 		if (err && !is_hopeless(err)) {
+			leave_first(s);
 			window_unref(w);
 			return err;
 		}
@@ -246,7 +280,7 @@ static int write_pending(struct store_sqlite *s)
 			s->stats.refused++;
 		else
 			s->stats.appended++;
-		shift_pending(s);
+		finish_first(s);
 		pthread_mutex_unlock(&s->lock);
 		if (!err)
 			err = sqlite_merge_late(s, w, summed_ns);
@@ -257,19 +291,24 @@ static int write_pending(struct store_sqlite *s)
 	return result;
 }
 
+int sqlite_write_pending(struct store_sqlite *s)
+{
+	pthread_mutex_lock(&s->append_lock);
+
+	int err = write_pending(s);
+
+	note_state(s, err);
+	pthread_mutex_unlock(&s->append_lock);
+	return err;
+}
+
 int sqlite_append(struct store *store, struct window *w)
 {
 	struct store_sqlite *s = (struct store_sqlite *)store;
-
-	pthread_mutex_lock(&s->append_lock);
-
 	int err = push_pending(s, w);
 
-	if (!err) {
-		err = write_pending(s);
-		note_state(s, err);
-	}
-	pthread_mutex_unlock(&s->append_lock);
+	if (!err && !s->write_behind)
+		err = sqlite_write_pending(s);
 	sqlite_budget_expire(s);
 	pthread_mutex_lock(&s->lock);
 	pthread_cond_signal(&s->wake);

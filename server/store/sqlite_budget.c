@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "server/store/sqlite_internal.h"
+#include "server/store/sqlite_catalog.h"
 
 #define NEWEST_HOUR_NS (3600 * NS_PER_S)
 

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "server/log.h"
-#include "server/store/sqlite_internal.h"
+#include "server/store/sqlite_catalog.h"
 
 #define MINUTE_NS      (60 * NS_PER_S)
 #define HOUR_NS	       (60 * MINUTE_NS)

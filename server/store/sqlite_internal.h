@@ -115,12 +115,14 @@ struct store_sqlite {
 	struct window **pending; /* taken but not written yet, oldest first; a reference each */
 	size_t pending_count, pending_capacity;
 	size_t pending_bytes;
+	bool writing_first;	     /* the first of them is being written */
 	uint64_t pending_written_ns; /* the first of them is written up to here */
 	struct store_stats stats;
 	uint64_t summed_ns[TIER_COUNT]; /* sums of the tier are made, or being made, up to here */
 	uint64_t appended_ns;		/* monotonic: when the last window was taken */
 	uint64_t newest_ns;		/* end of the newest window taken */
 	bool failing;			/* the last write failed */
+	bool write_behind;		/* immutable: the background thread writes what was taken */
 	bool uses_given_time; /* immutable: time passes as windows say, not by the clock */
 
 	pthread_t thread;
@@ -128,64 +130,6 @@ struct store_sqlite {
 	bool has_thread;
 	bool stopping; /* guarded by lock */
 };
-
-/* sqlite_catalog.c */
-
-/** Read the directory. Returns 0; -errno. */
-int sqlite_catalog_load(struct store_sqlite *s);
-
-/** Free the catalog; files stay. */
-void sqlite_catalog_release(struct store_sqlite *s);
-
-/**
- * The segment that a tier writes at a moment: the newest of its span, or one more if that is too large.
- *
- * @fresh: true = not one that is there
- * @ret: on success a reference, drop with sqlite_segment_unref()
- *
- * Returns 0; -ENOMEM. Takes the lock.
- */
-int sqlite_catalog_take(struct store_sqlite *s, enum tier tier, uint64_t time_ns, bool fresh,
-			struct segment **ret);
-
-/** Look how large a segment's file has become and give back what was promised for that. Takes the lock. */
-void sqlite_catalog_settle(struct store_sqlite *s, struct segment *segment,
-			   uint64_t promised_bytes);
-
-/**
- * Note a block that was written. Takes the lock.
- *
- * @row: hidden as long as its window is still in the queue
- */
-void sqlite_catalog_add_row(struct store_sqlite *s, struct segment *segment,
-			    const struct segment_row *row);
-
-/** Show all hidden rows. With the lock held. */
-void sqlite_catalog_show_rows(struct store_sqlite *s);
-
-/** Set a segment aside because of an error of reading it. Takes the lock. */
-void sqlite_catalog_set_aside(struct store_sqlite *s, struct segment *segment, int err);
-
-/** Remove a segment from the catalog and its file from the disk. With the lock held. */
-void sqlite_catalog_drop(struct store_sqlite *s, enum tier tier, size_t index);
-
-/** Drop a reference. Takes the lock. */
-void sqlite_segment_unref(struct store_sqlite *s, struct segment *segment);
-
-/** Bytes of all files. With the lock held. */
-uint64_t sqlite_catalog_bytes(const struct store_sqlite *s);
-
-/* sqlite_budget.c */
-
-/**
- * Make room for a write and promise it.
- *
- * Returns 0; -ENOSPC if everything that may be let go of is not enough. Takes the lock.
- */
-int sqlite_budget_reserve(struct store_sqlite *s, uint64_t bytes);
-
-/** Let go of what is older than the retention. Takes the lock. */
-void sqlite_budget_expire(struct store_sqlite *s);
 
 /* sqlite_append.c */
 
@@ -196,50 +140,20 @@ int sqlite_write(struct store_sqlite *s, enum tier tier, const struct window *w,
 /** Close a tier's writer. With the lock of the tier's writer held. */
 void sqlite_close_writer(struct store_sqlite *s, enum tier tier);
 
+/** Write what is in the queue. Returns 0; -errno. */
+int sqlite_write_pending(struct store_sqlite *s);
+
+/** See store_append(). */
 int sqlite_append(struct store *store, struct window *w);
-
-/* sqlite_plan.c */
-
-/** A block to read and what of it is wanted. */
-struct piece {
-	struct segment *segment; /* a reference */
-	struct segment_row row;
-	uint64_t from_ns;
-	uint64_t to_ns;
-};
-
-struct plan {
-	struct piece *pieces; /* by segment; segments by their start */
-	size_t count, capacity;
-	struct window **waiting; /* what is not written yet, oldest first; a reference each */
-	size_t waiting_count;
-};
-
-/** Which blocks to read for a range. */
-struct plan_request {
-	uint64_t from_ns;
-	uint64_t to_ns;	    /* exclusive */
-	enum tier coarsest; /* of those that are taken where they cover the range exactly */
-	bool sums_up; /* the sum of the range, a slot of the tier above, is going to be made of it */
-	bool no_coarser; /* nothing coarser than that, even where there is nothing else */
-};
-
-/** Make a plan. @ret: release with sqlite_plan_release(). Returns 0; -ENOMEM. Takes the lock. */
-int sqlite_plan_make(struct store_sqlite *s, const struct plan_request *request, struct plan *ret);
-
-void sqlite_plan_release(struct store_sqlite *s, struct plan *p);
 
 /* sqlite_scan.c */
 
+/** See store_scan(). */
 int sqlite_scan(struct store *store, const struct store_scan *scan, store_visit_fn visit,
 		void *arg);
 
 /** Close what was read the longest time ago until at most so many segments are open. Takes locks. */
 void sqlite_close_readers(struct store_sqlite *s, size_t most, size_t most_bytes);
-
-/** Visit the segments of a plan, as store_scan(). */
-int sqlite_scan_plan(struct store_sqlite *s, struct plan *p, const struct store_scan *scan,
-		     store_visit_fn visit, void *arg);
 
 /* sqlite_merge.c */
 

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "server/store/sqlite_internal.h"
+#include "server/store/sqlite_catalog.h"
+#include "server/store/sqlite_plan.h"
 
 #define GRACE_NS (15 * NS_PER_S)
 #define QUIET_NS (60 * NS_PER_S)

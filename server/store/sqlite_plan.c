@@ -18,7 +18,8 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "server/store/sqlite_internal.h"
+#include "server/store/sqlite_catalog.h"
+#include "server/store/sqlite_plan.h"
 
 struct interval {
 	uint64_t from_ns;

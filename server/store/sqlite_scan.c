@@ -11,7 +11,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "server/store/sqlite_internal.h"
+#include "server/store/sqlite_catalog.h"
+#include "server/store/sqlite_plan.h"
 #include "server/store/sqlite_sums.h"
 
 DEFINE_CLEANUP(label_filter_destroy, struct label_filter *)

@@ -111,6 +111,7 @@ struct store_sqlite_options {
 	uint64_t limit_bytes;  /* of the whole directory; 0 = 2 GiB */
 	uint64_t
 		retention_ns; /* what ended longer than this before the newest is let go; 0 = keep */
+	bool write_behind; /* append only takes the window, and a thread writes it; failures are logged */
 	bool no_merging_thread; /* sums are made by sqlite_merge() only: for tests with a clock of their own */
 };
 

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "server/log.h"
-#include "server/store/sqlite_internal.h"
+#include "server/store/sqlite_catalog.h"
 
 #define DEFAULT_LIMIT_BYTES (2ull << 30)
 #define SEGMENT_BYTES_MAX   (64ull << 20)
@@ -64,6 +64,7 @@ static void sqlite_destroy(struct store *store)
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->thread, NULL);
 	}
+	(void)sqlite_write_pending(s); /* what cannot be written now is lost; that was logged */
 	for (enum tier tier = 0; tier < TIER_COUNT; tier++)
 		sqlite_close_writer(s, tier);
 	for (size_t i = 0; i < s->pending_count; i++)
@@ -106,7 +107,9 @@ static void *run_background(void *arg)
 	int last_err = 0;
 
 	for (;;) {
-		int err = sqlite_merge(s);
+		int err = s->write_behind ? sqlite_write_pending(s) : 0;
+
+		err = err ? 0 : sqlite_merge(s); /* what cannot be written was logged already */
 
 		if (err && err != last_err)
 			log_warn("cannot sum up history in '%s': %s; it is tried again",
@@ -120,7 +123,7 @@ static void *run_background(void *arg)
 		bool idle = clock_now_ns() - idle_since_ns > IDLE_READERS_NS;
 		struct timespec until = wake_time();
 
-		if (!s->stopping)
+		if (!s->stopping && (!s->pending_count || s->failing))
 			(void)pthread_cond_timedwait(&s->wake, &s->lock, &until); /* late is fine */
 
 		bool stopping = s->stopping;
@@ -186,6 +189,7 @@ int store_sqlite_create(const struct store_sqlite_options *options, struct store
 	init_locks(s);
 	s->limit_bytes = options->limit_bytes ? options->limit_bytes : DEFAULT_LIMIT_BYTES;
 	s->retention_ns = options->retention_ns;
+	s->write_behind = options->write_behind;
 	s->uses_given_time = options->no_merging_thread;
 	s->segment_bytes = s->limit_bytes / SEGMENTS_LEAST;
 	if (s->segment_bytes > SEGMENT_BYTES_MAX)
