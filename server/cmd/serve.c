@@ -51,6 +51,7 @@ static void keep_window(struct window *w, void *arg)
 	int err = history_append(d->history, w);
 	uint64_t now_ns = clock_now_ns();
 
+	query_prefetch_window(&d->engine, w);
 	if (!err || (d->complained_ns && now_ns - d->complained_ns < COMPLAINTS_NS))
 		return;
 	d->complained_ns = now_ns;
@@ -266,9 +267,27 @@ static int start(struct daemon *d)
 	return status;
 }
 
-/* Sleeps until SIGINT or SIGTERM; tells systemd's watchdog that we live meanwhile. */
-static int wait_for_signal(const struct daemon *d)
+/* Once, early: the symbol files of what is busy go before those of all that just is there. */
+static void prefetch(struct daemon *d)
 {
+	struct window *w = NULL;
+
+	if (d->options.no_sampling || snapshot(d, &w))
+		return;
+	query_prefetch_window(&d->engine, w);
+	window_unref(w);
+}
+
+/* Sleeps until SIGINT or SIGTERM; tells systemd's watchdog that we live meanwhile. */
+static int wait_for_signal(struct daemon *d)
+{
+	const struct timespec soon = {.tv_nsec = 300 * NS_PER_MS};
+	int early = sigtimedwait(&d->signals, NULL, &soon);
+
+	if (early > 0)
+		return early;
+	prefetch(d);
+
 	uint64_t interval_ns = notify_watchdog_ns();
 	struct timespec interval = {(time_t)(interval_ns / NS_PER_S),
 				    (long)(interval_ns % NS_PER_S)};

@@ -19,6 +19,10 @@
 #define SECONDS_MAX	3600u
 /* So that the clocks agree that the last moment has passed. */
 #define AFTER_NS (5 * NS_PER_MS)
+#define PREFETCH_NS \
+	(500 * NS_PER_MS) /* before the end; a second is the least that can be asked for */
+/* Who waits for seconds anyway rather waits for names as well. */
+#define SYMBOL_WAIT_NS (2 * NS_PER_S)
 
 void handle_pprof_index(struct request *r)
 {
@@ -100,6 +104,17 @@ static bool read_last(struct request *r, const char *text)
 	return true;
 }
 
+/* Shortly before the end: most of what will be named has been sampled. */
+static void prefetch(struct request *r)
+{
+	struct query q = r->query;
+
+	q.exact = false;
+	q.wall_to_ns = clock_wall_now_ns();
+	query_prefetch(r->service->engine, &q);
+	request_defer(r, answer_attachment, r->due_ns);
+}
+
 /* The samples of the next seconds, and nothing else: the clock starts as the request comes. */
 static void wait_seconds(struct request *r)
 {
@@ -115,7 +130,9 @@ static void wait_seconds(struct request *r)
 	r->query.wall_from_ns = clock_wall_now_ns();
 	r->query.wall_to_ns = r->query.wall_from_ns + seconds * NS_PER_S;
 	r->query.exact = true;
-	request_defer(r, answer_attachment, clock_now_ns() + seconds * NS_PER_S + AFTER_NS);
+	r->query.symbol_wait_ns = SYMBOL_WAIT_NS;
+	r->due_ns = clock_now_ns() + seconds * NS_PER_S + AFTER_NS;
+	request_defer(r, prefetch, r->due_ns - PREFETCH_NS);
 }
 
 void handle_pprof_profile(struct request *r)

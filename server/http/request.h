@@ -86,6 +86,7 @@ struct request {
 	enum request_state state;
 	request_fn work; /* for the worker */
 	uint64_t start_ns;
+	uint64_t due_ns;   /* monotonic: when the samples that were asked for are complete */
 	size_t body_bytes; /* received so far, not kept */
 
 	struct param params[REQUEST_PARAMS_MAX];

@@ -37,13 +37,33 @@ static enum MHD_Result finish(struct request *r)
 	return answer_send(r);
 }
 
+static void refuse_job(struct request *r, int err)
+{
+	if (err == -EAGAIN)
+		answer_error(r, MHD_HTTP_TOO_MANY_REQUESTS,
+			     "too many requests wait for their samples already: try again later");
+	else if (err == -EBUSY)
+		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+			     "too many queries are queued already: try again in a moment");
+	else
+		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
+}
+
 /* On a worker: the work, then back to the connection's own thread. */
 static void run_job(struct job *job, void *arg)
 {
 	struct request *r = (struct request *)job;
 
 	(void)arg;
+	r->state = REQUEST_NEW;
 	r->work(r);
+	if (r->state == REQUEST_DEFERRED) { /* again, for later */
+		int err = scheduler_submit(r->service->scheduler, job);
+
+		if (!err)
+			return;
+		refuse_job(r, err);
+	}
 	answer_compress(r);
 	r->state = REQUEST_DONE;
 	MHD_resume_connection(r->connection);
@@ -60,18 +80,6 @@ static void give_up_job(struct job *job, enum give_up_reason reason, void *arg)
 		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the client has gone");
 	r->state = REQUEST_DONE;
 	MHD_resume_connection(r->connection);
-}
-
-static void refuse_job(struct request *r, int err)
-{
-	if (err == -EAGAIN)
-		answer_error(r, MHD_HTTP_TOO_MANY_REQUESTS,
-			     "too many requests wait for their samples already: try again later");
-	else if (err == -EBUSY)
-		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE,
-			     "too many queries are queued already: try again in a moment");
-	else
-		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
 }
 
 /* Suspended before it is submitted: a worker may be done with it before we return. */

@@ -181,6 +181,13 @@ int profile_add_window(struct profile *p, const struct window *w,
  */
 int profile_symbolize(struct profile *p, struct symbolizer *symbolizer, uint64_t deadline_ns);
 
+/**
+ * Have the symbol files made that profile_symbolize() will want, hottest binaries first; does not wait.
+ *
+ * Returns 0; -ENOMEM.
+ */
+int profile_prefetch(struct profile *p, struct symbolizer *symbolizer);
+
 /** Text of a label of a set, NULL if the set lacks it; borrowed, valid until profile_destroy(). */
 const char *profile_label_value(const struct profile *p, uint32_t label_set, const char *name);
 

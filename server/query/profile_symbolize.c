@@ -287,14 +287,36 @@ static int name_binary(struct naming *n, uint32_t binary, const struct symfile *
 	return profile_check_limit(n->p);
 }
 
+/* Each asking moves a binary to the head of the queue: coldest first leaves the hottest there. */
+static void ask_for_all(const struct naming *n, struct symbolizer *symbolizer)
+{
+	for (size_t i = n->p->binary_count; i-- > 0;) {
+		struct symfile *symbols = NULL;
+
+		(void)symbolizer_get(symbolizer, n->p->binaries[n->by_heat[i]], 0,
+				     &symbols); /* later */
+		symfile_unref(symbols);
+	}
+}
+
+int profile_prefetch(struct profile *p, struct symbolizer *symbolizer)
+{
+	CLEANUP(naming_release) struct naming n = {.p = p};
+	int err = naming_prepare(&n);
+
+	if (!err)
+		ask_for_all(&n, symbolizer);
+	return err;
+}
+
 int profile_symbolize(struct profile *p, struct symbolizer *symbolizer, uint64_t deadline_ns)
 {
 	CLEANUP(naming_release) struct naming n = {.p = p};
 	int err = naming_prepare(&n);
 
 	/* All are asked for before the first is waited for, so that workers run meanwhile. */
-	for (size_t i = 0; !err && symbolizer && i < p->binary_count; i++)
-		err = symbolizer_want(symbolizer, p->binaries[n.by_heat[i]]);
+	if (!err && symbolizer)
+		ask_for_all(&n, symbolizer);
 
 	for (size_t i = 0; !err && i < p->binary_count; i++) {
 		CLEANUP(symfile_unrefp) struct symfile *symbols = NULL;

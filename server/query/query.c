@@ -69,8 +69,11 @@ int query_profile(struct query_engine *e, const struct query *q, struct profile 
 
 	if (!err)
 		err = merge(e, q, p);
-	if (!err)
-		err = profile_symbolize(p, e->symbolizer, clock_now_ns() + QUERY_SYMBOL_WAIT_NS);
+	if (!err) {
+		uint64_t wait_ns = q->symbol_wait_ns ? q->symbol_wait_ns : QUERY_SYMBOL_WAIT_NS;
+
+		err = profile_symbolize(p, e->symbolizer, clock_now_ns() + wait_ns);
+	}
 	if (err)
 		return err;
 	if (!p->window_count) {
@@ -80,4 +83,22 @@ int query_profile(struct query_engine *e, const struct query *q, struct profile 
 	count_frames(e, p);
 	*ret = take_ptr(p);
 	return 0;
+}
+
+void query_prefetch(struct query_engine *e, const struct query *q)
+{
+	CLEANUP(profile_destroyp) struct profile *p = NULL;
+
+	if (!e->symbolizer || profile_create(NULL, &p) || merge(e, q, p))
+		return;
+	(void)profile_prefetch(p, e->symbolizer); /* as documented */
+}
+
+void query_prefetch_window(struct query_engine *e, const struct window *w)
+{
+	CLEANUP(profile_destroyp) struct profile *p = NULL;
+
+	if (!e->symbolizer || profile_create(NULL, &p) || profile_add_window(p, w, NULL))
+		return;
+	(void)profile_prefetch(p, e->symbolizer); /* as documented */
 }

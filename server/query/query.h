@@ -27,6 +27,8 @@ struct query {
 	const char *const *labels; /* to keep, NULL-terminated; borrowed; NULL = none */
 	bool all_labels;
 	bool exact; /* as in struct store_scan */
+	uint64_t
+		symbol_wait_ns; /* for symbol files that are still being made; 0 = QUERY_SYMBOL_WAIT_NS */
 };
 
 /** What queries work on. The counters may be read at any time. */
@@ -50,5 +52,11 @@ void query_release(struct query *q);
  * own; -ENOMEM; -errno of the store.
  */
 int query_profile(struct query_engine *e, const struct query *q, struct profile **ret);
+
+/** Have the symbol files made that a query will want; a failure only costs names. */
+void query_prefetch(struct query_engine *e, const struct query *q);
+
+/** Have the symbol files made that the samples of a window want, likewise. */
+void query_prefetch_window(struct query_engine *e, const struct window *w);
 
 #endif

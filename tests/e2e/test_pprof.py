@@ -17,7 +17,7 @@ from support.tool import ROOT, run  # noqa: E402
 
 SOURCE = os.path.join(ROOT, "tests", "fixtures", "programs", "seventy.c")
 SECONDS = 10
-NAME = "seventy"
+NAME = f"burn{os.getpid()}"  # nobody else's
 SELECTOR = '{comm="%s"}' % NAME
 daemon = directory = first = used = None
 
@@ -81,7 +81,7 @@ class Shares(unittest.TestCase):
         chance = max(0.03, 3 * (0.7 * 0.3 / (total * 99)) ** 0.5)
         self.assertAlmostEqual(rows["seventy"][1] / total, 0.70, delta=chance)
         self.assertAlmostEqual(rows["thirty"][1] / total, 0.30, delta=chance)
-        self.assertAlmostEqual(total / used, 1, delta=0.02, msg=f"{total} s sampled, {used} s used")
+        self.assertAlmostEqual(total / used, 1, delta=max(0.02, 3 * (total * 99) ** -0.5 * (1 - total / SECONDS) ** 0.5), msg=f"{total} s sampled, {used} s used")
 
     def test_inlined_frames_have_their_lines(self):
         with open(SOURCE, encoding="utf-8") as f:
@@ -114,7 +114,7 @@ class Tool(unittest.TestCase):
         keys = [ids for _, _, ids in samples]
         self.assertGreater(len(set(keys)), 0)
         mappings = raw[raw.index("\nMappings"):]
-        self.assertRegex(mappings, r"\n1: \S+ \S*/seventy [0-9a-f]{40} \[FN\]\[FL\]\[LN\]\[IN\]")
+        self.assertRegex(mappings, r"\n1: \S+ \S*/%s [0-9a-f]{40} \[FN\]\[FL\]\[LN\]\[IN\]" % NAME)
         self.assertRegex(mappings, r"\[kernel\.kallsyms\]\s+\[FN\]")
         self.assertEqual(mappings.count("[kernel.kallsyms]"), 1)
         self.assertNotRegex(raw, r"M=\d+\s*$")  # a location without a line
@@ -122,12 +122,12 @@ class Tool(unittest.TestCase):
     def test_traces_tags_tagroot(self):
         self.assertIn("seventy", pprof("-traces", first))
         tags = pprof("-tags", first)
-        self.assertRegex(tags, r"comm: Total [\d.]+\w+\n.*seventy")
+        self.assertRegex(tags, r"comm: Total [\d.]+\w+\n.*" + NAME)
         self.assertRegex(tags, r"pid: Total")
-        self.assertRegex(pprof("-top", "-cum", "-tagroot=comm", first), r"100%\s+seventy")
+        self.assertRegex(pprof("-top", "-cum", "-tagroot=comm", first), r"100%\s+" + NAME)
         pid = re.search(r"pid: Total.*\n.*: (\d+)", tags).group(1)
         self.assertIn("seventy", pprof("-top", f"-tagfocus=pid={pid}:{pid}", first))
-        self.assertNotIn("churn", pprof("-top", "-tagignore=comm=seventy", first))
+        self.assertNotIn("churn", pprof("-top", "-tagignore=comm=" + NAME, first))
 
     def test_sample_index_and_granularity(self):
         self.assertIn("Type: samples", pprof("-top", "-sample_index=samples", first))
@@ -138,13 +138,13 @@ class Tool(unittest.TestCase):
 
     def test_a_difference_with_itself_is_nothing(self):
         self.assertRegex(pprof("-top", "-diff_base", first, first), r"of 0 total|0% of \S+ total|Total samples = 0|, 0%")
-        self.assertIn("seventy", pprof("-top", "-base", first, daemon.url("/debug/pprof/profile", last="1m")))
+        self.assertIn("seventy", pprof("-top", "-nodefraction=0", "-nodecount=100000", "-base", first, daemon.url("/debug/pprof/profile", last="1m")))
 
     def test_live_and_history_merge(self):
         merged = pprof("-raw", first, daemon.url("/debug/pprof/profile", last="1m", query=SELECTOR))
         self.assertIn("samples/count cpu/nanoseconds", merged)
         mappings = merged[merged.index("\nMappings"):]
-        self.assertEqual(len(re.findall(r"/seventy [0-9a-f]{40}", mappings)), 1)
+        self.assertEqual(len(re.findall(r"/%s [0-9a-f]{40}" % NAME, mappings)), 1)
 
     def test_the_url_as_people_type_it(self):
         url = f"http://127.0.0.1:{daemon.port}/debug/pprof/profile?seconds=1&query={{comm=\"{NAME}\"}}"
@@ -202,10 +202,10 @@ class OtherFormats(unittest.TestCase):
     def test_folded_lines_are_what_pprof_says(self):
         folded = daemon.get("/api/v1/query", **self.span, format="folded").text
         for line in folded.splitlines():
-            self.assertRegex(line, r"^seventy;[^;]+(;[^;]+)* [1-9]\d*$")
+            self.assertRegex(line, r"^%s;[^;]+(;[^;]+)* [1-9]\d*$" % NAME)
             self.assertNotRegex(line, r"0x[0-9a-f]{6,}")
         self.assertEqual(folded.splitlines(), sorted(set(folded.splitlines()), key=lambda x: x.rsplit(" ", 1)[0].encode()))
-        mixed = sum(int(x.rsplit(" ", 1)[1]) for x in folded.splitlines() if "seventy;churn_[i];mix_[i]" in x)
+        mixed = sum(int(x.rsplit(" ", 1)[1]) for x in folded.splitlines() if ";churn_[i];mix_[i]" in x)
         self.assertGreater(mixed / self.graph["total"], 0.5)
         self.assertIn("_[k]", folded)
 
@@ -255,7 +255,7 @@ class OtherFormats(unittest.TestCase):
                          cut["elided"]["nodes"])
 
     def test_a_path_opens_its_branch(self):
-        for path in (["seventy", "_start"], json.dumps(["seventy", "_start"])):
+        for path in ([NAME, "_start"], json.dumps([NAME, "_start"])):
             graph = daemon.get("/api/v1/query", **self.span, path=path).json
             self.check_graph(graph)
             self.assertEqual(graph["total"], self.graph["total"])

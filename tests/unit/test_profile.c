@@ -18,7 +18,7 @@
 #define END   (START + 10 * NS_PER_S)
 
 static const char *const comm_and_pid[] = {"comm", "pid", NULL};
-static struct symbolizer *const symbolizer = (struct symbolizer *)&fixture_wanted;
+static struct symbolizer *const symbolizer = (struct symbolizer *)&fixture_got;
 
 static struct profile *create(const char *const *labels)
 {
@@ -190,6 +190,25 @@ static void verdicts_and_losses_are_carried_along(void **state)
 	assert_int_equal(p->verdicts[STACK_COMPLETE], 3);
 	assert_int_equal(p->verdicts[STACK_TRUNCATED], 2);
 	assert_int_equal(p->lost[LOST_RING_FULL], 7);
+	profile_destroy(p);
+	fixture_release(&f);
+}
+
+static void prefetching_names_nothing_and_waits_for_nothing(void **state)
+{
+	struct fixture f;
+	struct profile *p = create(NULL);
+
+	(void)state;
+	fixture_init(&f, START, END);
+	fixture_samples(&f, 0, fixture_stack(&f, "main;lib:a"), fixture_labels(&f, "comm=x"), 1);
+	assert_int_equal(profile_add_window(p, &f.w, NULL), 0);
+	fixture_got = 0;
+	fixture_waited_until_ns = 1;
+	assert_int_equal(profile_prefetch(p, symbolizer), 0);
+	assert_int_equal(fixture_got, 2);
+	assert_int_equal(fixture_waited_until_ns, 0);
+	assert_int_equal(p->function_count, 0);
 	profile_destroy(p);
 	fixture_release(&f);
 }
@@ -457,6 +476,7 @@ int main(void)
 		cmocka_unit_test(selectors_choose_label_sets),
 		cmocka_unit_test(weights_and_periods_add_up_to_time),
 		cmocka_unit_test(verdicts_and_losses_are_carried_along),
+		cmocka_unit_test(prefetching_names_nothing_and_waits_for_nothing),
 		cmocka_unit_test(frames_get_their_inline_chain_innermost_first),
 		cmocka_unit_test(what_has_no_symbol_gets_the_name_of_its_binary),
 		cmocka_unit_test(without_a_symbolizer_every_frame_still_has_a_name),
