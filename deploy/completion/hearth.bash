@@ -40,13 +40,13 @@ _hearth() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-F | --frequency | -d | --duration | --listen | --bpf-memory)
+	-F | --frequency | -d | --duration | --listen | --bpf-memory | --retention)
 		return
 		;;
 	esac
 
 	case $command in
-	serve) words="--listen --data-dir --frequency --bpf-memory --insecure" ;;
+	serve) words="--listen --data-dir --frequency --bpf-memory --retention --no-sampling --insecure" ;;
 	record) words="-F -d -p -o --frequency --duration --pid --output --format --" ;;
 	symbolize) words="--binary --debug-file --cache-dir" ;;
 	inspect) words="--unwind --symbols --info" ;;

@@ -30,7 +30,7 @@ BOOTS = {
     "plain": (
         "",
         ["probe", "doctor", "record_busy", "record_pid", "record_machine", "record_status", "record_kernel"]
-        + ["record_short", "record_pprof", "serve", "hotplug", "paranoid_root", "paranoid_service"]
+        + ["record_short", "record_pprof", "serve", "hotplug", "churn", "paranoid_root", "paranoid_service"]
         + ["service_rights", "no_rights", "no_rights_doctor", "no_btf", "kernel_log"],
     ),
     "integrity": ("lockdown=integrity", ["integrity", "kernel_log"]),
@@ -42,7 +42,7 @@ HOST += ["record_short", "record_pprof", "serve", "service_rights", "no_rights",
 # Without cmpxchg16b: the emulator that Debian 12 ships sometimes leaves wrong flags behind it, and the allocator of 6.12,
 # which leans on it, then panics. Kernels without it take another way.
 CPU = "qemu64,-cx16"
-BOOT_SECONDS = 60
+BOOT_SECONDS = 90
 CHECK_SECONDS = 60
 
 
