@@ -53,6 +53,7 @@ struct entry {
 	struct symfile *symbols;	/* a reference; NULL = none */
 	bool in_memory;			/* symbols lie in a memfd, not in the cache */
 	bool complete;			/* made with DWARF: nothing better will come */
+	bool urgent;			/* somebody asked for it: not at the lowest priority */
 	unsigned int attempts;		/* that failed */
 	uint64_t settled_ns, used_ns;
 	char source[SYMCACHE_NAME_MAX]; /* what it was made from, see symcache_name() */
@@ -63,16 +64,17 @@ struct entry {
 struct symbolizer {
 	struct symcache *cache; /* NULL = none */
 	uint64_t memory_limit_bytes;
-	const char **debug_dirs; /* owned copy; NULL = default */
-	char *worker_path;	 /* owned; NULL = default */
-	int stop_fd;		 /* eventfd, readable once stopping */
-	pthread_t threads[WORKERS_MAX];
+	const char **debug_dirs;	    /* owned copy; NULL = default */
+	char *worker_path;		    /* owned; NULL = default */
+	int stop_fd;			    /* eventfd, readable once stopping */
+	pthread_t threads[WORKERS_MAX + 1]; /* one is for what somebody waits for */
 	unsigned int thread_count;
 
 	pthread_mutex_t lock;	/* guards everything below */
 	pthread_cond_t queued;	/* something was queued, or stopping */
 	pthread_cond_t settled; /* some entry got symbols or settled */
 	bool stopping;
+	unsigned int threads_running;	    /* have begun */
 	struct entry *entries[ENTRIES_MAX]; /* owned */
 	uint32_t entry_count;
 	struct idmap ids; /* hash of the build id -> index in entries */
@@ -274,8 +276,12 @@ static uint32_t want_locked(struct symbolizer *s, struct binary *b, bool urgent)
 	if (e->phase == PHASE_FREE || (e->phase == PHASE_SETTLED && is_stale(e, b, now_ns))) {
 		e->phase = PHASE_QUEUED;
 		e->binary = binary_ref(b);
+		e->urgent = false;
 		queue_add(s, index, urgent);
-		(void)pthread_cond_signal(&s->queued);
+	}
+	if (e->phase == PHASE_QUEUED) {
+		e->urgent |= urgent;
+		(void)pthread_cond_broadcast(&s->queued); /* which thread may take it depends */
 	}
 	return index;
 }
@@ -306,7 +312,8 @@ enum symbol_state symbolizer_get(struct symbolizer *s, struct binary *b, uint64_
 		return SYMBOLS_NONE;
 	(void)pthread_mutex_lock(&s->lock);
 
-	uint32_t index = want_locked(s, b, true);
+	/* What is asked for after its deadline does not pass by what others wait for. */
+	uint32_t index = want_locked(s, b, !deadline_ns || clock_now_ns() < deadline_ns);
 
 	while (index != NO_ENTRY && deadline_ns && !s->stopping) {
 		/* A better answer than the one there may be on its way, but nobody waits for a second look. */
@@ -377,7 +384,7 @@ static void take_quick(void *context, struct symfile *quick, const struct symbui
 struct outcome {
 	struct symjob_result job;
 	struct symfile *symbols; /* a reference; NULL = none */
-	bool from_cache, in_memory, unchanged;
+	bool urgent, from_cache, in_memory, unchanged;
 	char source[SYMCACHE_NAME_MAX];
 	char reason[REASON_BYTES];
 };
@@ -423,7 +430,7 @@ static void run_job(struct symbolizer *s, struct entry *e, struct debugfiles *fi
 		.files = files,
 		.worker_path = s->worker_path,
 		.timeout_ns = JOB_TIMEOUT_NS,
-		.background = true,
+		.background = !o->urgent,
 		.stop_fd = s->stop_fd,
 		.on_quick = take_quick,
 		.context = &work,
@@ -476,10 +483,13 @@ static void apply(struct symbolizer *s, struct entry *e, struct outcome *o)
 	e->state = SYMBOLS_NONE;
 }
 
-static void work_on(struct symbolizer *s, struct entry *e)
+static void work_on(struct symbolizer *s, struct entry *e, bool urgent)
 {
 	struct debugfiles *files = malloc(sizeof(*files)); /* holds paths: too big for a stack */
-	struct outcome o = {.job = {.end = SYMJOB_FAILED, .error = -ENOMEM, .full_fd = -1}};
+	struct outcome o = {
+		.job = {.end = SYMJOB_FAILED, .error = -ENOMEM, .full_fd = -1},
+		.urgent = urgent,
+	};
 
 	if (files) {
 		debugfind(e->binary, s->debug_dirs, files);
@@ -499,24 +509,40 @@ static void work_on(struct symbolizer *s, struct entry *e)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
+/*
+ * The entry a thread is to work on, NO_ENTRY if it has to wait. Urgent ones stand at the head. The first thread takes
+ * nothing else: on a busy machine a worker at the lowest priority may take long, and nobody who waits is to wait for it.
+ */
+static uint32_t next_entry(const struct symbolizer *s, bool only_urgent)
+{
+	if (s->queue_first == NO_ENTRY || (only_urgent && !s->entries[s->queue_first]->urgent))
+		return NO_ENTRY;
+	return s->queue_first;
+}
+
 static void *run_thread(void *argument)
 {
 	struct symbolizer *s = argument;
 
 	(void)pthread_mutex_lock(&s->lock);
+
+	bool only_urgent = !s->threads_running++;
+
 	while (!s->stopping) {
-		if (s->queue_first == NO_ENTRY) {
+		uint32_t index = next_entry(s, only_urgent);
+
+		if (index == NO_ENTRY) {
 			(void)pthread_cond_wait(&s->queued, &s->lock);
 			continue;
 		}
 
-		uint32_t index = s->queue_first;
 		struct entry *e = s->entries[index];
+		bool urgent = e->urgent;
 
 		queue_remove(s, index);
 		e->phase = PHASE_WORKING;
 		(void)pthread_mutex_unlock(&s->lock);
-		work_on(s, e);
+		work_on(s, e, urgent);
 		(void)pthread_mutex_lock(&s->lock);
 	}
 	(void)pthread_mutex_unlock(&s->lock);
@@ -583,7 +609,7 @@ int symbolizer_create(const struct symbolizer_options *options, struct symbolize
 
 	if (wanted > WORKERS_MAX)
 		wanted = WORKERS_MAX;
-	while (!err && s->thread_count < wanted) {
+	while (!err && s->thread_count < wanted + 1) {
 		err = -pthread_create(&s->threads[s->thread_count], NULL, run_thread, s);
 		s->thread_count += !err;
 	}

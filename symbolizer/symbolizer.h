@@ -21,7 +21,8 @@ struct symbolizer;
 struct symbolizer_options {
 	const char *cache_dir;	    /* where symbol files are kept; NULL = in memory (memfd) only */
 	uint64_t cache_limit_bytes; /* 0 = 512 MiB */
-	unsigned int worker_count;  /* worker processes at a time; 0 = 1 */
+	unsigned int
+		worker_count; /* worker processes in the background; 0 = 1; one more on demand */
 	const char *const *debug_dirs; /* NULL-terminated; NULL = "/usr/lib/debug" */
 	const char *worker_path; /* executable that runs symworker_main(); NULL = /proc/self/exe */
 };
