@@ -8,12 +8,14 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "server/encode/utf8.h"
 #include "server/http/handlers.h"
 #include "server/http/self.h"
 #include "server/http/service.h"
 #include "server/query/names.h"
+#include "symbolizer/unwind_walk.h"
 #include "version.h"
 
 static void family(struct buffer *out, const char *name, const char *type, const char *help)
@@ -66,6 +68,48 @@ static void put_samples(struct buffer *out, const struct profiler_stats *s)
 		       (double)s->verdicts[i]);
 }
 
+/* Where the kernel side gave up, and what became of the stacks that it left to user space. */
+static void put_unwinding(struct buffer *out, const struct profiler_stats *s)
+{
+	static const char *const verdicts[] = {"complete", "truncated", "failed"};
+
+	family(out, "hearth_unwind_ends_total", "counter",
+	       "User stacks unwound in the kernel, by how it ended in detail.");
+	for (unsigned int i = 1; i < UNWIND_END_COUNT; i++)
+		sample(out, "hearth_unwind_ends_total", "end", unwind_end_text(i),
+		       (double)s->unwind_ends[i]);
+
+	family(out, "hearth_stash_total", "counter",
+	       "Stacks left to user space to unwind, by what became of them.");
+	for (size_t v = 0; v < ARRAY_SIZE(verdicts); v++) {
+		uint64_t count = 0;
+
+		for (unsigned int i = 1; i < UNWIND_END_COUNT; i++)
+			if (!strcmp(unwind_end_verdict(i), verdicts[v]))
+				count += s->stash_ends[i];
+		sample(out, "hearth_stash_total", "result", verdicts[v], (double)count);
+	}
+	sample(out, "hearth_stash_total", "result", "limited", (double)s->stash_limited);
+	sample(out, "hearth_stash_total", "result", "lost", (double)s->stash_lost);
+	single(out, "hearth_stash_bytes_total", "counter", "Bytes of stacks sent to user space.",
+	       (double)s->stash_bytes);
+
+	single(out, "hearth_unwind_table_bytes", "gauge", "Unwind tables in the kernel's memory.",
+	       (double)s->unwind_table_bytes);
+	single(out, "hearth_unwind_pages", "gauge",
+	       "Pages of unwind tables in the kernel's memory.", (double)s->unwind_pages);
+	single(out, "hearth_unwind_page_loads_total", "counter", "Pages of unwind tables loaded.",
+	       (double)s->unwind_page_loads);
+	single(out, "hearth_unwind_page_evictions_total", "counter",
+	       "Pages of unwind tables that made room for others.",
+	       (double)s->unwind_page_evictions);
+	family(out, "hearth_unwind_tables_total", "counter", "Unwind tables made, by result.");
+	sample(out, "hearth_unwind_tables_total", "result", "built",
+	       (double)s->unwind_tables_built);
+	sample(out, "hearth_unwind_tables_total", "result", "failed",
+	       (double)s->unwind_tables_failed);
+}
+
 static void put_profiler(struct buffer *out, const struct service *service)
 {
 	struct profiler_stats s = {0};
@@ -74,6 +118,7 @@ static void put_profiler(struct buffer *out, const struct service *service)
 		return;
 	profiler_stats(service->profiler, &s);
 	put_samples(out, &s);
+	put_unwinding(out, &s);
 	single(out, "hearth_bpf_map_bytes", "gauge", "Memory of all BPF maps.",
 	       (double)s.bpf_map_bytes);
 	single(out, "hearth_bpf_memory_limit_bytes", "gauge", "Most memory BPF maps may take.",

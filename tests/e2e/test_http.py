@@ -95,7 +95,7 @@ class Routes(unittest.TestCase):
         self.assertTrue(status["sampler"]["running"])
         self.assertEqual(status["sampler"]["frequency_hz"], 99)
         self.assertEqual(status["sampler"]["sampled_cpus"], len(os.sched_getaffinity(0)))
-        self.assertEqual(status["store"]["type"], "memory")
+        self.assertEqual(status["store"]["type"], "sqlite")
         self.assertGreater(status["budgets"]["bpf_memory"]["bytes"], 0)
         self.assertLess(status["budgets"]["bpf_memory"]["bytes"], status["budgets"]["bpf_memory"]["limit_bytes"])
 

@@ -115,7 +115,7 @@ class Life(unittest.TestCase):
         busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
         try:
             with Daemon() as d:
-                until = time.monotonic() + 1
+                until = time.monotonic() + 10
                 while "python" not in d.get("/api/v1/query", format="folded", **{"from": "now-1m"}).text:
                     self.assertLess(time.monotonic(), until)
         finally:
@@ -252,7 +252,8 @@ class Metrics(unittest.TestCase):
 
     def test_all_that_is_promised(self):
         families = self.families()
-        for name in ("build_info", "samples_total", "samples_lost_total", "unwind_total", "bpf_map_bytes",
+        for name in ("build_info", "samples_total", "samples_lost_total", "unwind_total", "stash_total",
+                     "unwind_table_bytes", "bpf_map_bytes",
                      "symbolized_frames_total", "symbol_worker_total", "store_bytes", "store_oldest_timestamp_seconds",
                      "window_seconds", "http_requests_total", "http_request_duration_seconds", "self_cpu_seconds_total"):
             self.assertIn("hearth_" + name, families)
