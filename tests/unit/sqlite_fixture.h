@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "profiler/window_builder.h"
-#include "server/store/sqlite_internal.h"
+#include "server/store/sqlite_catalog.h"
 #include "server/store/store.h"
 #include "tests/unit/check.h"
 
@@ -189,19 +190,26 @@ static inline void describe_sample(const struct window *w, const struct window_s
 	const struct window_stack *stack = &w->stacks[s->stack];
 	const struct window_label_set *set = &w->label_sets[s->labels];
 
+	/* Called a million times: no printf. */
 	for (uint32_t i = 0; i < stack->count; i++) {
 		const struct window_frame *f = &w->frames[w->stack_frames[stack->first + i]];
 
-		buffer_printf(out, "%s+%llx/%s/%u;", binary_path(w->binaries[f->binary]),
-			      (unsigned long long)f->addr, strpool_get(&w->strings, f->name),
-			      f->flags);
+		buffer_puts(out, binary_path(w->binaries[f->binary]));
+		buffer_putc(out, '+');
+		buffer_put_u64(out, f->addr);
+		buffer_puts(out, strpool_get(&w->strings, f->name));
+		buffer_putc(out, (char)('0' + f->flags));
 	}
-	buffer_printf(out, " %u {", stack->verdict);
-	for (uint32_t i = 0; i < set->count; i++)
-		buffer_printf(out, "%s=%s,",
-			      strpool_get(&w->strings, w->labels[set->first + i].name),
-			      strpool_get(&w->strings, w->labels[set->first + i].value));
-	buffer_puts(out, "}");
+	buffer_putc(out, ' ');
+	buffer_put_u64(out, stack->verdict);
+	buffer_putc(out, '{');
+	for (uint32_t i = 0; i < set->count; i++) {
+		buffer_puts(out, strpool_get(&w->strings, w->labels[set->first + i].name));
+		buffer_putc(out, '=');
+		buffer_puts(out, strpool_get(&w->strings, w->labels[set->first + i].value));
+		buffer_putc(out, ',');
+	}
+	buffer_putc(out, '}');
 }
 
 /* Sums of weights per described series: two of these are equal if the same was sampled. */
