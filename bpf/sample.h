@@ -127,6 +127,8 @@ struct stash_record {
 	__u8 exact; /* the pc is where the thread was interrupted, not where its system call returns to */
 	__u8 why; /* enum unwind_end: what the kernel side lacked */
 	__u16 reserved[3];
+	__u32 miss_exe; /* UNWIND_END_MISS_PAGE: which page of which executable */
+	__u32 miss_page;
 	__u64 kernel_frames[SAMPLE_KERNEL_FRAMES_MAX];
 };
 

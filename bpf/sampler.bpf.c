@@ -349,6 +349,8 @@ static __always_inline bool send_stash(struct scratch *s, const struct user_stac
 	r->kernel_reason = s->stack.kernel_reason;
 	r->exact = user->exact;
 	r->why = user->end;
+	r->miss_exe = s->unwind.state.mapping.exe;
+	r->miss_page = s->unwind.state.miss_page;
 	for (int i = 0; i < SAMPLE_KERNEL_FRAMES_MAX; i++)
 		r->kernel_frames[i] = s->frames[i];
 	r->stack_bytes = copy_stack(b, r->regs[UNWIND_SP] & ~7ull);

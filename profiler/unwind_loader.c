@@ -370,6 +370,10 @@ int unwind_loader_unwind(struct unwind_loader *l, const struct stash_record *sta
 	r->kernel_verdict = stash->kernel_verdict;
 	r->kernel_reason = stash->kernel_reason;
 
+	/* The kernel side may have come further than the slice reaches. */
+	if (stash->why == UNWIND_END_MISS_PAGE)
+		(void)unwind_slab_load_page(l->slab, stash->miss_exe, stash->miss_page);
+
 	const struct published *known = make_known(l, stash, p);
 	uint64_t *frames = ret->frames + r->kernel_count;
 	enum unwind_end end = walk(l, &memory, known, frames, &r->user_count);

@@ -5,7 +5,7 @@
 
 #include "symbolizer/cfi_reader.h"
 
-#define CIE_CACHE_SIZE	 32 /* on the stack; files have a handful */
+#define CIE_CACHE_SIZE	 16 /* on the stack; files have a handful */
 #define AUGMENTATION_MAX 16
 
 enum {
