@@ -13,20 +13,17 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/sample.h"
+#include "bpf/stash.h"
 #include "bpf/user_stack.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define UNWIND_BOUNDED_FRAMES 256 /* without bpf_loop(): what the verifier may count through */
-#define STASH_PAGE_BYTES      4096
 
 /* --- configuration, set before load ----------------------------------------------------------- */
 
 /* Rings in the map `rings`; a CPU uses number cpu % ring_count. */
 const volatile __u32 ring_count = 1;
-
-/* Bytes of stashes that a CPU may send in a second. */
-const volatile __u64 stash_bytes_per_second = 2 << 20;
 
 /* User space drains by the clock; a ring with this many bytes waiting wakes it earlier. */
 const volatile __u32 ring_wakeup_bytes = 64 << 10;
@@ -79,24 +76,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
-
-/* A stash is put together here, one a CPU. It is too large for a per-CPU map. */
-struct stash_buffer {
-	struct stash_record record;
-	__u8 stack[STASH_STACK_BYTES]; /* right behind the record, as it is sent */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* possible CPUs, set before load */
-	__type(key, __u32);
-	__type(value, struct stash_buffer);
-} stash_buffers SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096); /* set before load */
-} stash_ring SEC(".maps");
 
 /* --- stacks --------------------------------------------------------------------------------------- */
 
@@ -165,6 +144,13 @@ struct unwind_loop_context {
 	struct scratch *s;
 };
 
+/* What a sample is taken of, and how. */
+struct sample_way {
+	enum unwind_loop loop;
+	bool in_user_mode;
+	bool has_user_stack;
+};
+
 static long unwind_loop_step(__u64 index, struct unwind_loop_context *context)
 {
 	(void)index;
@@ -184,18 +170,18 @@ __attribute__((noinline)) int unwind_bounded_step(__u32 zero)
 
 /* Unwind the current thread by tables. */
 static __always_inline void collect_by_tables(struct bpf_perf_event_data *ctx, struct scratch *s,
-					      bool in_user_mode, __u32 kernel_count,
-					      enum unwind_loop loop, struct user_stack *ret)
+					      struct sample_way way, __u32 kernel_count,
+					      struct user_stack *ret)
 {
 	struct user_unwind *w = &s->unwind;
-	enum unwind_end end = read_user_regs(ctx, in_user_mode, w, &ret->exact);
+	enum unwind_end end = read_user_regs(ctx, way.in_user_mode, w, &ret->exact);
 
 	w->first = kernel_count;
 	w->count = 0;
 	if (!end)
 		end = begin_unwind(w, s->sample.tgid, s->sample.start_boottime_ns, ret->exact);
 	if (!end) {
-		if (loop == UNWIND_LOOP_HELPER) {
+		if (way.loop == UNWIND_LOOP_HELPER) {
 			struct unwind_loop_context context = {.s = s};
 
 			bpf_loop(SAMPLE_USER_FRAMES_MAX + 1, unwind_loop_step, &context, 0);
@@ -213,27 +199,25 @@ static __always_inline void collect_by_tables(struct bpf_perf_event_data *ctx, s
 	judge_end(end, ret);
 }
 
-/* Fill the stack record, id included. Returns the number of frames. */
-static __always_inline __u32 collect_stack(struct bpf_perf_event_data *ctx, struct scratch *s,
-					   bool in_user_mode, bool has_user_stack,
-					   enum unwind_loop loop, struct user_stack *user)
+/* Collect both parts of the stack into the scratch. */
+static __always_inline void collect_stack(struct bpf_perf_event_data *ctx, struct scratch *s,
+					  struct sample_way way, struct user_stack *user)
 {
 	struct stack_record *stack = &s->stack;
 
 	__u32 kernel_count = 0;
 	stack->kernel_verdict = UNWIND_COMPLETE;
 	stack->kernel_reason = UNWIND_REASON_NONE;
-	if (!in_user_mode)
+	if (!way.in_user_mode)
 		kernel_count = collect_kernel_stack(ctx, s);
-	if (has_user_stack && kernel_count <= SAMPLE_KERNEL_FRAMES_MAX) {
+	if (way.has_user_stack && kernel_count <= SAMPLE_KERNEL_FRAMES_MAX) {
 		if (has_unwind_tables)
-			collect_by_tables(ctx, s, in_user_mode, kernel_count, loop, user);
+			collect_by_tables(ctx, s, way, kernel_count, user);
 		else
-			collect_by_frame_pointers(ctx, in_user_mode, &s->frames[kernel_count],
+			collect_by_frame_pointers(ctx, way.in_user_mode, &s->frames[kernel_count],
 						  user);
 	}
 	stack->kernel_count = kernel_count;
-	return kernel_count;
 }
 
 /* Complete the stack record. Returns the number of frames. */
@@ -287,88 +271,6 @@ static __always_inline bool send_sample(void *ring, struct scratch *s)
 	s->sample.stack_id = s->stack.id;
 	s->sample.epoch = s->stack.epoch;
 	return bpf_ringbuf_output(ring, &s->sample, sizeof(s->sample), flags) == 0;
-}
-
-/* --- the stash ------------------------------------------------------------------------------------ */
-
-/* Copy the stack from its pointer on, page by page, up to where it cannot be read. Returns the bytes. */
-static __always_inline __u32 copy_stack(struct stash_buffer *b, __u64 sp)
-{
-	__u32 done = 0;
-
-	for (__u32 i = 0; i <= STASH_STACK_BYTES / STASH_PAGE_BYTES; i++) {
-		__u32 part = STASH_PAGE_BYTES - (sp & (STASH_PAGE_BYTES - 1));
-
-		if (done > STASH_STACK_BYTES - STASH_PAGE_BYTES)
-			break;
-		if (part > STASH_PAGE_BYTES ||
-		    bpf_probe_read_user(&b->stack[done], part, (void *)sp))
-			break;
-		done += part;
-		sp += part;
-	}
-	return done & ~7u;
-}
-
-/* Whether a stash of the largest size may be sent in this second. */
-static __always_inline bool stash_allowed(struct sampler_counters *count, __u64 now_ns)
-{
-	__u64 second = now_ns >> 30;
-
-	if (count->stash_second != second) {
-		count->stash_second = second;
-		count->stash_second_bytes = 0;
-	}
-	return count->stash_second_bytes <= stash_bytes_per_second;
-}
-
-/* Send what user space needs to unwind this thread itself. Returns whether it was sent. */
-static __always_inline bool send_stash(struct scratch *s, const struct user_stack *user,
-				       struct sampler_counters *count)
-{
-	__u32 cpu = s->sample.cpu;
-	struct stash_buffer *b = bpf_map_lookup_elem(&stash_buffers, &cpu);
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	if (!b)
-		return false;
-	if (!stash_allowed(count, s->sample.time_ns)) {
-		count->stashes_limited++;
-		return false;
-	}
-
-	struct stash_record *r = &b->record;
-	r->sample = s->sample;
-	r->sample.stack_id = 0;
-	r->sample.epoch = epoch;
-	r->exec_id = BPF_CORE_READ(task, self_exec_id);
-	for (int i = 0; i < STASH_REGS; i++)
-		r->regs[i] = s->unwind.regs[i];
-	r->kernel_count = s->stack.kernel_count;
-	r->kernel_verdict = s->stack.kernel_verdict;
-	r->kernel_reason = s->stack.kernel_reason;
-	r->exact = user->exact;
-	r->why = user->end;
-	r->miss_exe = s->unwind.state.mapping.exe;
-	r->miss_page = s->unwind.state.miss_page;
-	for (int i = 0; i < SAMPLE_KERNEL_FRAMES_MAX; i++)
-		r->kernel_frames[i] = s->frames[i];
-	r->stack_bytes = copy_stack(b, r->regs[UNWIND_SP] & ~7ull);
-
-	__u64 bytes =
-		sizeof(*r) + (*(volatile __u32 *)&r->stack_bytes & (2 * STASH_STACK_BYTES - 1));
-	if (bytes > sizeof(*b))
-		return false;
-	r->header.type = RECORD_STASH;
-	r->header.bytes = bytes;
-	if (bpf_ringbuf_output(&stash_ring, b, bytes, 0)) {
-		count->stashes_lost++;
-		return false;
-	}
-	count->stashes_sent++;
-	count->stash_bytes += bytes;
-	count->stash_second_bytes += bytes;
-	return true;
 }
 
 /* --- the program ---------------------------------------------------------------------------------- */
@@ -429,12 +331,20 @@ static __always_inline int sample(struct bpf_perf_event_data *ctx, enum unwind_l
 	struct user_stack user = {.verdict = UNWIND_COMPLETE, .reason = UNWIND_REASON_NONE};
 	s->sample.time_ns = now_ns;
 	s->sample.flags = in_user_mode ? 0 : SAMPLE_IN_KERNEL;
-	bool has_user_stack = describe_current(&s->sample, pid_tgid);
-	collect_stack(ctx, s, in_user_mode, has_user_stack, loop, &user);
+	struct sample_way way = {.loop = loop,
+				 .in_user_mode = in_user_mode,
+				 .has_user_stack = describe_current(&s->sample, pid_tgid)};
+	collect_stack(ctx, s, way, &user);
 
 	if (user.end) {
 		count->ends[user.end & 15]++;
-		if (wants_stash(user.end) && send_stash(s, &user, count)) {
+		const struct stash_source from = {.sample = &s->sample,
+						  .stack = &s->stack,
+						  .frames = s->frames,
+						  .unwind = &s->unwind};
+
+		s->stack.epoch = epoch;
+		if (wants_stash(user.end) && send_stash(&from, &user, count)) {
 			count_sample(count, in_user_mode);
 			return 0;
 		}

@@ -54,15 +54,21 @@ static __always_inline __u32 unwind_opaque(struct unwind_state *u, __u32 value)
 	return *(volatile __u32 *)&u->result;
 }
 
-/**
- * The last of @count sorted items whose first 8 bytes are <= @key; item 0 if there is none.
- *
- * @size: of an item, a power of two
- */
-static __always_inline __u32 unwind_search(struct unwind_state *u, const void *chunk, __u32 offset,
-					   __u32 size, __u32 count, __u64 key)
+/** Sorted items in a chunk, each starting with its 8-byte key. */
+struct unwind_items {
+	const void *chunk;
+	__u32 offset;
+	__u32 size; /* of an item, a power of two */
+	__u32 count;
+};
+
+/** The last item whose key is <= @key; item 0 if there is none. Handed out as it lies in the chunk. */
+static __always_inline const void *unwind_search(struct unwind_state *u,
+						 const struct unwind_items *items, __u64 key)
 {
-	__u64 low = 0, left = count;
+	const char *chunk = items->chunk;
+	__u32 size = items->size, offset = items->offset;
+	__u64 low = 0, left = items->count;
 
 	UNWIND_UNROLL
 	for (int step = 0; step < 13; step++) { /* 2^12 items at most */
@@ -72,10 +78,13 @@ static __always_inline __u32 unwind_search(struct unwind_state *u, const void *c
 			break;
 		__u64 at = (offset + (low + half) * size) & (UNWIND_CHUNK_BYTES - size);
 
-		low += half & unwind_not_above(*(const __u64 *)((const char *)chunk + at), key);
+		low += half & unwind_not_above(*(const __u64 *)(chunk + at), key);
 		left -= half;
 	}
-	return unwind_opaque(u, (__u32)low);
+
+	__u32 found = unwind_opaque(u, (__u32)low);
+
+	return chunk + ((offset + found * size) & (UNWIND_CHUNK_BYTES - size));
 }
 
 /** Make u->mapping cover @addr. Returns whether there is a mapping that does. */
@@ -91,33 +100,34 @@ static __always_inline int unwind_find_mapping(struct unwind_state *u, __u64 add
 	if (known >= 0)
 		return known;
 
-	__u32 table = u->process.table, count = u->process.count;
-	const void *chunk = unwind_chunk(u, UNWIND_REF_CHUNK(table));
+	__u32 table = u->process.table;
+	struct unwind_items items = {
+		.chunk = unwind_chunk(u, UNWIND_REF_CHUNK(table)),
+		.offset = UNWIND_REF_OFFSET(table),
+		.size = sizeof(struct unwind_mapping),
+		.count = u->process.count,
+	};
 
-	if (!chunk)
+	if (!items.chunk)
 		return 0;
 	if (u->process.tables) {
-		__u32 base = UNWIND_REF_OFFSET(table);
-		__u32 i = unwind_search(u, chunk, base, sizeof(struct unwind_table_ref),
-					u->process.tables, addr);
-		__u32 at = (base + i * sizeof(struct unwind_table_ref)) &
-			   (UNWIND_CHUNK_BYTES - sizeof(struct unwind_table_ref));
-		const struct unwind_table_ref *ref = (const void *)((const char *)chunk + at);
+		struct unwind_items list = items;
 
-		table = ref->table;
-		count = ref->count;
-		chunk = unwind_chunk(u, UNWIND_REF_CHUNK(table));
-		if (!chunk)
+		list.size = sizeof(struct unwind_table_ref);
+		list.count = u->process.tables;
+
+		const struct unwind_table_ref *ref = unwind_search(u, &list, addr);
+
+		items.offset = UNWIND_REF_OFFSET(ref->table);
+		items.count = ref->count;
+		items.chunk = unwind_chunk(u, UNWIND_REF_CHUNK(ref->table));
+		if (!items.chunk)
 			return 0;
 	}
-	if (!count)
+	if (!items.count)
 		return 0;
 
-	__u32 base = UNWIND_REF_OFFSET(table);
-	__u32 i = unwind_search(u, chunk, base, sizeof(struct unwind_mapping), count, addr);
-	__u32 at = (base + i * sizeof(struct unwind_mapping)) &
-		   (UNWIND_CHUNK_BYTES - sizeof(struct unwind_mapping));
-	const struct unwind_mapping *m = (const void *)((const char *)chunk + at);
+	const struct unwind_mapping *m = unwind_search(u, &items, addr);
 
 	if (addr - m->start >= m->end - m->start)
 		return 0;

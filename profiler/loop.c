@@ -27,56 +27,8 @@
 #define CPU_CHECK_NS	    (1 * NS_PER_S)
 #define STASH_DEFERRALS_MAX 100u /* rounds that a stash waits for a table: some seconds */
 #define DEFERRALS_MAX	    5u	 /* rounds that a sample waits for its stack */
-#define SIDEBAND_BYTES	    (256u << 10)
 
 /* --- CPUs ----------------------------------------------------------------------------------------- */
-
-static int follow_cpu(struct profiler *p, int cpu, bool sample, enum privilege_step *ret_step)
-{
-	if (!p->sideband[cpu]) {
-		*ret_step = STEP_OPEN_SIDEBAND;
-		int error = perf_ring_open(cpu, SIDEBAND_BYTES, &p->sideband[cpu]);
-		if (error)
-			return error;
-		struct epoll_event event = {.events = EPOLLIN};
-		event.data.fd = perf_ring_fd(p->sideband[cpu]);
-		if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event))
-			return -errno;
-	}
-	if (!sample)
-		return 0;
-	int error = bpf_side_attach(p->bpf, cpu, ret_step);
-	if (!error)
-		CPU_SET(cpu, &p->sampled);
-	return error;
-}
-
-static void leave_cpu(struct profiler *p, int cpu)
-{
-	bpf_side_detach(p->bpf, cpu);
-	perf_ring_close(p->sideband[cpu]); /* leaves the epoll set by itself */
-	p->sideband[cpu] = NULL;
-	CPU_CLR(cpu, &p->sampled);
-}
-
-int profiler_follow_cpus(struct profiler *p, bool sample, enum privilege_step *ret_step)
-{
-	int followed = 0, first_error = -ENODEV;
-
-	for (int cpu = 0; cpu < CPUS_MAX; cpu++) {
-		if (!CPU_ISSET(cpu, &p->online)) {
-			if (p->sideband[cpu] || CPU_ISSET(cpu, &p->sampled))
-				leave_cpu(p, cpu);
-			continue;
-		}
-		int error = follow_cpu(p, cpu, sample, ret_step);
-		if (!error)
-			followed++;
-		else if (first_error == -ENODEV)
-			first_error = error;
-	}
-	return followed ? 0 : first_error;
-}
 
 static void check_cpus(struct profiler *p, uint64_t now_ns)
 {
@@ -306,25 +258,10 @@ static int apply_sample(struct profiler *p, const struct sample_record *sample, 
  */
 static int apply_stash(struct profiler *p, const void *bytes, size_t size, bool last_chance)
 {
-	const struct stash_record *stash = &p->stash.record;
+	struct sample_record sample;
 
-	/* The queue may move its bytes while the process is looked for. */
-	memcpy(&p->stash, bytes, size);
-
-	struct sample_record sample = stash->sample;
-	struct process *process = process_table_for_sample(p->processes, &sample, sample.time_ns);
-	if (process && process->selected) {
-		int error =
-			unwind_loader_unwind(p->unwind, stash, process, !last_chance, &p->unwound);
-		if (error)
-			return error;
-		p->unwound.record.epoch = sample.epoch = p->epoch;
-		sample.stack_id = p->unwound.record.id;
-		/* What is refused here is counted with the sample, which misses it. */
-		(void)stack_table_add(&p->stacks[p->epoch & 1], &p->unwound.record,
-				      p->unwound.record.header.bytes);
-	}
-	return apply_sample(p, &sample, true);
+	int error = profiler_unwind_stash(p, bytes, size, last_chance, &sample);
+	return error ? error : apply_sample(p, &sample, true);
 }
 
 /* Apply an event that was taken from the queue. Returns 0; -EAGAIN if it has to wait for another round. */
@@ -368,36 +305,12 @@ static void run_round(struct profiler *p, uint64_t until_ns)
 	process_table_sweep(p->processes, p->applied_ns, p->applied_ns);
 }
 
-static void publish_unwinder(struct profiler *p)
-{
-	struct sampler_counters counters = {0};
-	struct unwind_loader_stats loader;
-	struct profiler_stats *t = &p->totals;
-
-	unwind_loader_stats(p->unwind, &loader);
-	(void)bpf_side_counters(p->bpf, &counters); /* all zero if that fails */
-	for (int end = 0; end < UNWIND_END_COUNT; end++) {
-		t->unwind_ends[end] = counters.ends[end];
-		t->stash_ends[end] = loader.stashes[end];
-	}
-	t->stash_sent = counters.stashes_sent;
-	t->stash_bytes = counters.stash_bytes;
-	t->stash_limited = counters.stashes_limited;
-	t->stash_lost = counters.stashes_lost;
-	t->unwind_table_bytes = loader.slab.page_bytes;
-	t->unwind_pages = loader.slab.pages;
-	t->unwind_page_loads = loader.slab.page_loads;
-	t->unwind_page_evictions = loader.slab.page_evictions;
-	t->unwind_tables_built = loader.tables.built;
-	t->unwind_tables_failed = loader.tables.failed;
-}
-
 void profiler_publish(struct profiler *p)
 {
 	struct process_table_stats processes;
 
 	process_table_stats(p->processes, &processes);
-	publish_unwinder(p);
+	profiler_publish_unwinder(p);
 	p->totals.processes = processes.processes;
 	p->totals.processes_evicted = processes.evicted;
 	p->totals.mappings = processes.mappings;

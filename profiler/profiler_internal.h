@@ -83,6 +83,21 @@ void profiler_open_window(struct profiler *p, uint64_t start_ns);
 /** Copy the running counters, with sizes filled in, to where profiler_stats() reads them. */
 void profiler_publish(struct profiler *p);
 
+/**
+ * Unwind a stash into the stack table of the newest epoch.
+ *
+ * @bytes: a struct stash_record with its slice, @size bytes, at most sizeof(p->stash)
+ * @last_chance: do not wait for tables that are being made
+ * @ret_sample: its sample, which names the stack
+ *
+ * Returns 0; -EAGAIN if a table it needs is being made.
+ */
+int profiler_unwind_stash(struct profiler *p, const void *bytes, size_t size, bool last_chance,
+			  struct sample_record *ret_sample);
+
+/** Copy the unwinder's counters into p->totals. */
+void profiler_publish_unwinder(struct profiler *p);
+
 /** Whether process events that wait replace the address space of @tgid; for struct process_table_options. */
 bool profiler_replacement_waits(void *arg, uint32_t tgid);
 

@@ -73,7 +73,10 @@ static _Noreturn void run_child(int elf_fd, int out_fd)
 {
 	struct unwind_file *f;
 	size_t size;
+	sigset_t alarm_only;
 
+	(void)sigemptyset(&alarm_only); /* these two do not fail for valid arguments */
+	(void)sigaddset(&alarm_only, SIGALRM);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* these do not fail for valid arguments */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
@@ -82,7 +85,9 @@ static _Noreturn void run_child(int elf_fd, int out_fd)
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NOFILE, 0); /* no file can be opened any more */
 	limit(RLIMIT_NPROC, 0);
-	(void)signal(SIGALRM, SIG_DFL); /* valid arguments */
+	(void)sigaction(SIGALRM, &(struct sigaction){.sa_handler = SIG_DFL},
+			NULL); /* valid arguments */
+	(void)sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
 	(void)alarm(CHILD_WALL_SECONDS);
 
 	int error = unwind_table_build(elf_fd, -1, &f);

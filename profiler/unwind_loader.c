@@ -4,23 +4,22 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "profiler/stash.h"
 #include "symbolizer/unwind_map.h"
 #include "symbolizer/unwind_walk.h"
 
-#define EXES_MAX	  8192u
-#define EXES_SPARE	  1024u		    /* room for what comes between two refreshs */
-#define GENERATION_SHIFT  13		    /* EXES_MAX = 1 << 13 */
-#define TABLE_BYTES_MAX	  (64ull << 20)	    /* of tables held in user space */
-#define WAIT_NS		  (20 * NS_PER_MS)  /* for a table, once for each stash */
-#define WAIT_BUDGET_NS	  (200 * NS_PER_MS) /* for tables, between two polls */
-#define REFRESH_NS	  (50 * NS_PER_MS)
-#define STACK_REACH_BYTES (64ull << 20) /* a read this far above a slice is still of its stack */
+#define EXES_MAX	 8192u
+#define EXES_SPARE	 1024u		   /* room for what comes between two refreshs */
+#define GENERATION_SHIFT 13		   /* EXES_MAX = 1 << 13 */
+#define TABLE_BYTES_MAX	 (64ull << 20)	   /* of tables held in user space */
+#define WAIT_NS		 (20 * NS_PER_MS)  /* for a table, once for each stash */
+#define WAIT_BUDGET_NS	 (200 * NS_PER_MS) /* for tables, between two polls */
+#define REFRESH_NS	 (50 * NS_PER_MS)
 
 struct exe {
 	struct binary *binary; /* one reference */
@@ -244,50 +243,6 @@ void unwind_loader_refresh(struct unwind_loader *l, struct process_table *proces
 
 /* --- stashes -------------------------------------------------------------------------------------- */
 
-struct stash_memory {
-	const struct stash_record *stash;
-	const struct address_space *space;
-};
-
-static int read_file(const struct address_space *space, void *to, uint32_t bytes, uint64_t from)
-{
-	const struct mapping *m = address_space_find(space, from);
-
-	if (!m || binary_fd(m->binary) < 0 || bytes > m->end - from)
-		return -EFAULT;
-	ssize_t n = pread(binary_fd(m->binary), to, bytes, (off_t)(from - m->start + m->offset));
-	return n == (ssize_t)bytes ? 0 : -EFAULT;
-}
-
-static int read_memory(void *arg, void *to, uint32_t bytes, uint64_t from)
-{
-	const struct stash_memory *m = arg;
-	uint64_t start = m->stash->regs[STASH_REG_SP] & ~7ull, into = from - start;
-
-	if (into < m->stash->stack_bytes && bytes <= m->stash->stack_bytes - into) {
-		memcpy(to, (const char *)(m->stash + 1) + into, bytes);
-		return 0;
-	}
-	if (!read_file(m->space, to, bytes, from))
-		return 0;
-	return into < STACK_REACH_BYTES ? -ENODATA : -EFAULT;
-}
-
-static void judge(struct stack_record *r, enum unwind_end end)
-{
-	r->user_reason = (uint8_t)(UNWIND_REASON_TABLES + end);
-	r->user_verdict = UNWIND_FAILED;
-	if (end == UNWIND_END_COMPLETE) {
-		r->user_verdict = UNWIND_COMPLETE;
-		r->user_reason = UNWIND_REASON_NONE;
-	} else if (end == UNWIND_END_TRUNC_FRAMES) {
-		r->user_verdict = UNWIND_TRUNCATED;
-		r->user_reason = UNWIND_REASON_FRAME_LIMIT;
-	} else if (end == UNWIND_END_TRUNC_STACK) {
-		r->user_verdict = UNWIND_TRUNCATED;
-	}
-}
-
 /*
  * Walk the stack, frames into @frames.
  *
@@ -303,18 +258,18 @@ static enum unwind_end walk(struct unwind_loader *l, const struct stash_memory *
 	struct unwind_walk w = {
 		.slab = l->slab,
 		.arg = (void *)(uintptr_t)memory,
-		.read = read_memory,
+		.read = stash_read,
 		.mappings = known ? NULL : l->mappings,
 		.mapping_count = known ? 0 : l->mapping_count,
 	};
 	enum unwind_end end = UNWIND_END_NOT_YET;
-	uint64_t regs[STASH_REGS];
+	struct unwind_start start = {
+		.pc = stash->regs[STASH_REGS - 1], .known = UINT32_MAX, .exact = stash->exact};
 	uint16_t count = 0;
 
 	for (int i = 0; i < STASH_REGS; i++)
-		regs[i] = stash->regs[i];
-	unwind_walk_begin(&w, known ? &known->entry.process : &nothing, regs[STASH_REGS - 1], regs,
-			  UINT32_MAX, stash->exact);
+		start.regs[i] = stash->regs[i];
+	unwind_walk_begin(&w, known ? &known->entry.process : &nothing, &start);
 	while (!end) {
 		if (count == SAMPLE_USER_FRAMES_MAX)
 			end = UNWIND_END_TRUNC_FRAMES;
@@ -382,7 +337,7 @@ int unwind_loader_unwind(struct unwind_loader *l, const struct stash_record *sta
 	if (end == UNWIND_END_MISS_TABLE && wait)
 		return -EAGAIN;
 
-	judge(r, end);
+	stash_judge(r, end);
 	l->stats.stashes[end]++;
 
 	size_t bytes = ((size_t)r->kernel_count + r->user_count) * sizeof(uint64_t);

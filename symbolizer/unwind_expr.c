@@ -11,9 +11,7 @@
 struct evaluation {
 	const uint8_t *begin;
 	struct cfi_reader r;
-	const struct unwind_frame *frame;
-	const struct unwind_memory *memory;
-	uint64_t bias;
+	const struct unwind_scope *scope;
 	uint64_t stack[STACK_MAX];
 	uint32_t depth;
 	int error; /* first failure */
@@ -48,9 +46,9 @@ static void pick(struct evaluation *e, uint64_t down)
 static void push_register(struct evaluation *e, uint64_t reg, int64_t offset)
 {
 	if (reg == 16)
-		push(e, e->frame->pc + (uint64_t)offset);
-	else if (reg < 16 && e->frame->known >> reg & 1)
-		push(e, e->frame->regs[reg] + (uint64_t)offset);
+		push(e, e->scope->frame->pc + (uint64_t)offset);
+	else if (reg < 16 && e->scope->frame->known >> reg & 1)
+		push(e, e->scope->frame->regs[reg] + (uint64_t)offset);
 	else
 		e->error = -EINVAL;
 }
@@ -63,7 +61,7 @@ static void deref(struct evaluation *e, uint32_t bytes)
 		e->error = -EINVAL;
 	if (e->error)
 		return;
-	e->error = e->memory->read(e->memory->arg, &value, bytes, from);
+	e->error = e->scope->memory->read(e->scope->memory->arg, &value, bytes, from);
 	push(e, value);
 }
 
@@ -90,7 +88,7 @@ static bool constant(struct evaluation *e, uint8_t op)
 	} else if (op == DW_OP_consts) {
 		push(e, (uint64_t)cfi_sleb(&e->r));
 	} else if (op == DW_OP_addr) {
-		push(e, cfi_unsigned(&e->r, 8) + e->bias);
+		push(e, cfi_unsigned(&e->r, 8) + e->scope->bias);
 	} else {
 		return false;
 	}
@@ -256,20 +254,17 @@ static void other(struct evaluation *e, uint8_t op)
 	}
 }
 
-int unwind_expression(const uint8_t *bytes, uint32_t length, const struct unwind_frame *frame,
-		      const struct unwind_memory *memory, uint64_t bias, const uint64_t *initial,
+int unwind_expression(const uint8_t *bytes, uint32_t length, const struct unwind_scope *scope,
 		      uint64_t *ret)
 {
 	struct evaluation e = {
 		.begin = bytes,
 		.r = {bytes, bytes + length, false},
-		.frame = frame,
-		.memory = memory,
-		.bias = bias,
+		.scope = scope,
 	};
 
-	if (initial)
-		push(&e, *initial);
+	if (scope->initial)
+		push(&e, *scope->initial);
 	for (uint32_t i = 0; e.r.at < e.r.end && !e.error; i++) {
 		uint8_t op = cfi_u8(&e.r);
 

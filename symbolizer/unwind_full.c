@@ -65,10 +65,11 @@ struct step {
 static int find_cfa(struct step *s)
 {
 	const struct cfi_row *row = s->row;
+	struct unwind_scope scope = {.frame = s->frame, .memory = s->memory, .bias = s->bias};
 
 	if (row->cfa_is_expression)
-		return unwind_expression(row->cfa_expression, row->cfa_expression_length, s->frame,
-					 s->memory, s->bias, NULL, &s->cfa);
+		return unwind_expression(row->cfa_expression, row->cfa_expression_length, &scope,
+					 &s->cfa);
 	if (row->cfa_reg >= REG_RA || !(s->frame->known >> row->cfa_reg & 1))
 		return -EINVAL;
 	s->cfa = s->frame->regs[row->cfa_reg] + (uint64_t)row->cfa_offset;
@@ -79,6 +80,8 @@ static int find_cfa(struct step *s)
 static int recover(const struct step *s, uint32_t number, uint64_t *ret)
 {
 	const struct cfi_register *r = &s->row->registers[number];
+	struct unwind_scope scope = {
+		.frame = s->frame, .memory = s->memory, .bias = s->bias, .initial = &s->cfa};
 	uint64_t at = s->cfa + (uint64_t)r->offset;
 	int error;
 
@@ -108,8 +111,7 @@ static int recover(const struct step *s, uint32_t number, uint64_t *ret)
 		return 0;
 	case CFI_EXPRESSION:
 	case CFI_VAL_EXPRESSION:
-		error = unwind_expression(r->expression, r->length, s->frame, s->memory, s->bias,
-					  &s->cfa, &at);
+		error = unwind_expression(r->expression, r->length, &scope, &at);
 		if (!error && r->kind == CFI_EXPRESSION)
 			return s->memory->read(s->memory->arg, ret, 8, at);
 		*ret = at;

@@ -45,17 +45,21 @@ struct unwind_memory {
 enum unwind_end unwind_full_step(const struct unwind_elf *elf, uint64_t bias,
 				 const struct unwind_memory *memory, struct unwind_frame *frame);
 
+/** What a DWARF expression is evaluated in. */
+struct unwind_scope {
+	const struct unwind_frame *frame;
+	const struct unwind_memory *memory;
+	uint64_t bias;		 /* added to DW_OP_addr */
+	const uint64_t *initial; /* value on the stack at the start; NULL = none */
+};
+
 /**
  * Evaluate a DWARF expression (DWARF 5, 2.5) as call frame information uses it.
  *
- * @initial: value on the stack at the start, NULL = none
- * @bias: added to DW_OP_addr
- *
  * Returns 0 with the top of the stack; -EINVAL for a malformed or unsupported one, or one that needs an unknown
- * register; what @memory returned where it could not be read. Ends after 10,000 operations.
+ * register; what reading memory returned where that failed. Ends after 10,000 operations.
  */
-int unwind_expression(const uint8_t *bytes, uint32_t length, const struct unwind_frame *frame,
-		      const struct unwind_memory *memory, uint64_t bias, const uint64_t *initial,
+int unwind_expression(const uint8_t *bytes, uint32_t length, const struct unwind_scope *scope,
 		      uint64_t *ret);
 
 #endif

@@ -92,6 +92,7 @@ int unwind_slab_put_process(struct unwind_slab *s, const struct unwind_mapping *
 /** Free what unwind_slab_put_process() gave. */
 void unwind_slab_free_process(struct unwind_slab *s, const struct unwind_process *p);
 
+/** Counters and sizes. */
 void unwind_slab_stats(const struct unwind_slab *s, struct unwind_slab_stats *ret);
 
 #endif

@@ -47,18 +47,18 @@ static inline int unwind_know_mapping(struct unwind_state *u, __u64 addr)
 
 #include "bpf/unwind.h"
 
-void unwind_walk_begin(struct unwind_walk *w, const struct unwind_process *process, uint64_t pc,
-		       const uint64_t *regs, uint32_t known, bool exact)
+void unwind_walk_begin(struct unwind_walk *w, const struct unwind_process *process,
+		       const struct unwind_start *start)
 {
 	struct unwind_state *u = &w->state;
 
 	memset(u, 0, sizeof(*u));
 	u->process = *process;
-	u->pc = pc;
+	u->pc = start->pc;
 	for (int i = 0; i < UNWIND_RA; i++)
-		u->regs[i] = regs[i];
-	u->known = known & UNWIND_KNOWN_ALL;
-	u->exact = exact;
+		u->regs[i] = start->regs[i];
+	u->known = start->known & UNWIND_KNOWN_ALL;
+	u->exact = start->exact;
 	u->leaf = 1;
 }
 

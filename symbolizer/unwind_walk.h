@@ -5,7 +5,7 @@
  * come from the table's file.
  *
  *	struct unwind_walk w = {.slab = slab, .read = read_stack, .arg = me};
- *	unwind_walk_begin(&w, &process, regs, known, exact);
+ *	unwind_walk_begin(&w, &process, &start);
  *	do
  *		use(w.state.pc, w.state.exact);
  *	while (!(end = unwind_walk_step(&w)));
@@ -39,16 +39,17 @@ struct unwind_walk {
 	int read_error;		   /* of the last read */
 };
 
-/**
- * Start at a thread's registers.
- *
- * @process: its mappings, from unwind_slab_put_process()
- * @pc: where it is
- * @regs: 17 values by DWARF number (16 is not looked at), @known: bit per register with a value
- * @exact: whether the thread was interrupted at @pc (true) or @pc is where a system call returns to
- */
-void unwind_walk_begin(struct unwind_walk *w, const struct unwind_process *process, uint64_t pc,
-		       const uint64_t *regs, uint32_t known, bool exact);
+/** Where a thread was. */
+struct unwind_start {
+	uint64_t pc;
+	uint64_t regs[UNWIND_REGS]; /* by DWARF number */
+	uint32_t known;		    /* bit per register with a value */
+	bool exact; /* it was interrupted at pc; otherwise pc is where its system call returns to */
+};
+
+/** Start at a thread's registers. @process: its mappings, from unwind_slab_put_process(). */
+void unwind_walk_begin(struct unwind_walk *w, const struct unwind_process *process,
+		       const struct unwind_start *start);
 
 /** Go to the caller. Returns UNWIND_END_NOT_YET with it in w->state, or how the stack ended. */
 enum unwind_end unwind_walk_step(struct unwind_walk *w);

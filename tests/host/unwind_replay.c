@@ -181,9 +181,11 @@ static void walk(struct replay *r)
 	struct unwind_walk w = {.slab = r->slab, .arg = r, .read = read_memory};
 	struct unwind_user user;
 	enum unwind_end end = UNWIND_END_NOT_YET;
+	struct unwind_start start = {
+		.pc = r->recording.pc, .known = r->recording.known, .exact = !r->return_address};
 
-	unwind_walk_begin(&w, &r->process, r->recording.pc, r->recording.regs, r->recording.known,
-			  !r->return_address);
+	memcpy(start.regs, r->recording.regs, sizeof(start.regs));
+	unwind_walk_begin(&w, &r->process, &start);
 	unwind_user_begin(&user, &r->recording, &w.state);
 	for (uint32_t number = 0; !end; number++) {
 		if (number == FRAMES_MAX) {
@@ -248,7 +250,24 @@ static int read_inputs(struct replay *r, const char *maps, const char *regs)
 	return EXIT_OK;
 }
 
-int main(int argc, char **argv)
+struct arguments {
+	const char *maps, *regs;
+	bool help;
+};
+
+static int read_stack(struct replay *r, const char *path)
+{
+	int error = recording_read_stack(&r->recording, path);
+
+	if (error == -EINVAL)
+		return fail("cannot read the stack '%s': it lacks the 8 bytes of its address",
+			    path);
+	if (error)
+		return fail("cannot read the stack '%s': %s", path, strerror(-error));
+	return EXIT_OK;
+}
+
+static int parse_arguments(struct replay *r, int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
 		{"maps", required_argument, NULL, 'm'},	    {"regs", required_argument, NULL, 'r'},
@@ -256,54 +275,48 @@ int main(int argc, char **argv)
 		{"return-address", no_argument, NULL, 'a'}, {"user", no_argument, NULL, 'u'},
 		{"help", no_argument, NULL, 'h'},	    {NULL, 0, NULL, 0},
 	};
+	int option, status = EXIT_OK;
+
+	while (!status && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'm')
+			ret->maps = optarg;
+		else if (option == 'r')
+			ret->regs = optarg;
+		else if (option == 's')
+			status = read_stack(r, optarg);
+		else if (option == 'd')
+			r->recording.root = optarg;
+		else if (option == 'a')
+			r->return_address = true;
+		else if (option == 'u')
+			r->user = true;
+		else if (option == 'h')
+			ret->help = true;
+		else
+			status = EXIT_USAGE;
+	}
+	if (!status && !ret->help && (!ret->maps || !ret->regs || optind != argc))
+		status = EXIT_USAGE;
+	if (status == EXIT_USAGE)
+		fputs(usage, stderr);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
 	static struct replay r;
-	const char *maps = NULL, *regs = NULL;
-	int option;
+	struct arguments a = {0};
 
 	r.recording.root = "/";
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		int error;
 
-		switch (option) {
-		case 'm':
-			maps = optarg;
-			break;
-		case 'r':
-			regs = optarg;
-			break;
-		case 's':
-			error = recording_read_stack(&r.recording, optarg);
-			if (error == -EINVAL)
-				return fail(
-					"cannot read the stack '%s': it lacks the 8 bytes of its address",
-					optarg);
-			if (error)
-				return fail("cannot read the stack '%s': %s", optarg,
-					    strerror(-error));
-			break;
-		case 'd':
-			r.recording.root = optarg;
-			break;
-		case 'a':
-			r.return_address = true;
-			break;
-		case 'u':
-			r.user = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_OK;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
+	int status = parse_arguments(&r, argc, argv, &a);
+
+	if (status)
+		return status;
+	if (a.help) {
+		fputs(usage, stdout);
+		return EXIT_OK;
 	}
-	if (!maps || !regs || optind != argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-
-	int status = read_inputs(&r, maps, regs);
-
+	status = read_inputs(&r, a.maps, a.regs);
 	return status ? status : run(&r);
 }

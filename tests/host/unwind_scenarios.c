@@ -42,7 +42,8 @@ NOINLINE void on_alternate_stack(void)
 	stack_t ss = {.ss_size = 65536};
 	struct sigaction sa = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
 
-	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ss.ss_sp =
+		mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	sigaltstack(&ss, NULL);
 	sigaction(SIGUSR2, &sa, NULL);
 	raise(SIGUSR2);
@@ -236,10 +237,19 @@ NOINLINE int dispatch(const char *name, const char *arg)
 		const char *name;
 		void (*fn)(void);
 	} table[] = {
-		{"signal", in_signal}, {"altstack", on_alternate_stack}, {"interrupted", interrupted},
-		{"noreturn", ends_in_call}, {"callback", in_callback}, {"thread", in_thread},
-		{"asm", calls_asm}, {"asm-frame", calls_through_asm}, {"null", calls_null},
-		{"vfork", forks}, {"clock", reads_clock}, {"steps", steps}, {"waits", waits},
+		{"signal", in_signal},
+		{"altstack", on_alternate_stack},
+		{"interrupted", interrupted},
+		{"noreturn", ends_in_call},
+		{"callback", in_callback},
+		{"thread", in_thread},
+		{"asm", calls_asm},
+		{"asm-frame", calls_through_asm},
+		{"null", calls_null},
+		{"vfork", forks},
+		{"clock", reads_clock},
+		{"steps", steps},
+		{"waits", waits},
 		{"sleeps", sleeps},
 	};
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "symbolizer/unwind_elf.h"
 #include "symbolizer/unwind_rule.h"
 #include "symbolizer/unwind_table.h"
 #include "unit/check.h"
@@ -22,9 +23,31 @@ static const char default_files[] =
 	"/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so";
 
 struct counts {
-	uint64_t files, rows, compared, different;
+	uint64_t files, rows, compared, different, trampolines;
 	uint64_t build_ns;
 };
+
+/* Signal return trampolines are found by their code where a file does not describe them: the one class of differences. */
+static bool is_trampoline(const struct unwind_file *f, uint64_t pc, const char *path)
+{
+	static const uint8_t code[] = UNWIND_SIGRETURN_X86;
+	uint8_t bytes[64] = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct unwind_elf elf;
+
+	(void)f;
+	if (fd < 0 || unwind_elf_open(fd, -1, &elf))
+		return false;
+
+	const struct unwind_segment *s = unwind_elf_segment(&elf, pc);
+	uint64_t into = s ? pc - s->vaddr : 0;
+
+	if (s && into > 16 && into + 48 < s->file_bytes)
+		memcpy(bytes, s->bytes + into - 16, sizeof(bytes));
+	unwind_elf_release(&elf);
+	(void)close(fd);
+	return memmem(bytes, sizeof(bytes), code, UNWIND_SIGRETURN_X86_BYTES) != NULL;
+}
 
 static void compare_at(struct oracle *o, const struct unwind_file *f, uint64_t pc, const char *path,
 		       struct counts *c)
@@ -37,6 +60,10 @@ static void compare_at(struct oracle *o, const struct unwind_file *f, uint64_t p
 	c->compared++;
 	if (!strcmp(ours, theirs))
 		return;
+	if (!strcmp(ours, "signal - -") && is_trampoline(f, pc, path)) {
+		c->trampolines++;
+		return;
+	}
 	c->different++;
 	if (c->different <= 20)
 		print_message("%s: 0x%lx: '%s', libdw says '%s'\n", path, pc, ours, theirs);
@@ -100,9 +127,11 @@ static void tables_equal_libdw(void **state)
 	for (char *path = strtok_r(files, " \n", &rest); path; path = strtok_r(NULL, " \n", &rest))
 		compare_file(path, &c);
 	free(files);
-	print_message("%lu files, %lu rows, %lu rules compared, %lu different, %.3f us/row\n",
-		      c.files, c.rows, c.compared, c.different,
-		      c.rows ? (double)c.build_ns / 1e3 / (double)c.rows : 0.0);
+	print_message(
+		"%lu files, %lu rows, %lu rules compared, %lu different, %lu in trampolines found "
+		"by their code, %.3f us/row\n",
+		c.files, c.rows, c.compared, c.different, c.trampolines,
+		c.rows ? (double)c.build_ns / 1e3 / (double)c.rows : 0.0);
 	assert_true(c.files > 0);
 	assert_int_equal(c.different, 0);
 }
