@@ -29,6 +29,7 @@
 #include "base/idmap.h"
 #include "symbolizer/cursor.h"
 #include "symbolizer/elffile.h"
+#include "symbolizer/elfstream.h"
 
 #define DWARF_HOPS_MAX	   16	 /* longest chain of abstract origins and specifications followed */
 #define DWARF_DEPTH_MAX	   4096	 /* deepest nesting of entries */
@@ -97,7 +98,17 @@ struct dwarf_unit {
 	struct dwarf_unit *skeleton; /* of a split unit: whose .debug_addr and line table it uses */
 };
 
+/** How a file is read. */
+enum dwarf_mode {
+	DWARF_STREAMED, /* unit by unit, forgetting them unless they refer to each other */
+	DWARF_WHOLE,	/* all units at once: others refer to them */
+	DWARF_SPLIT,	/* whole, and the sections are the .dwo ones */
+};
+
 struct dwarf_file {
+	struct elfstream info_stream;
+	uint64_t next_unit; /* offset up to which units are known */
+	bool keeps_units;   /* units refer to each other: none may be forgotten */
 	struct slice info, abbrev, line, str, line_str, ranges, rnglists, addr, str_offsets;
 	struct dwarf_file *alt;	  /* dwz's supplementary file, borrowed; NULL = none */
 	bool is_split;		  /* sections are the .dwo ones */
@@ -125,15 +136,24 @@ struct dwarf_ref {
 /* --- dwarf_unit.c --- */
 
 /**
- * Find the sections and the units of a file.
+ * Find the sections of a file and, unless it is streamed, its units.
  *
  * @elf: borrowed until dwarf_file_release()
- * @is_split: look for the .dwo sections
  * @ret: on success release with dwarf_file_release()
  *
  * Returns 0; -ENOENT if there is no .debug_info; -EBADMSG, -EFBIG, -ENOTSUP as elffile_section_data(); -ENOMEM.
  */
-int dwarf_file_open(struct elffile *elf, bool is_split, struct dwarf_file *ret);
+int dwarf_file_open(struct elffile *elf, enum dwarf_mode mode, struct dwarf_file *ret);
+
+/**
+ * Go on to the next unit of a file; the one before is forgotten if no other refers to it.
+ *
+ * @index: of the unit, counts up from 0
+ * @ret: on success the unit, borrowed, valid until the next call
+ *
+ * Returns 0; -ENOENT behind the last one; -EBADMSG if the section does not unpack; -ENOMEM.
+ */
+int dwarf_file_unit(struct dwarf_file *f, size_t index, struct dwarf_unit **ret);
 
 /** Free what @f holds; NULL allowed. */
 void dwarf_file_release(struct dwarf_file *f);

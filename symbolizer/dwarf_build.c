@@ -234,16 +234,20 @@ int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, dwarf_split_fn *s
 {
 	struct symtable *t = b->table;
 
-	for (size_t i = 0; i < f->unit_count; i++) {
-		struct dwarf_unit *unit = &f->units[i], *split_unit = NULL;
+	for (size_t i = 0;; i++) {
+		struct dwarf_unit *unit, *split_unit = NULL;
+		int err = dwarf_file_unit(f, i, &unit);
 
+		if (err == -ENOENT)
+			break;
+		if (err)
+			return err;
 		if (unit->first == unit->end || unit->type == DW_UT_type ||
 		    unit->type == DW_UT_split_type)
 			continue;
 		b->counts.units++;
 
-		int err = dwarf_unit_load(unit);
-
+		err = dwarf_unit_load(unit);
 		if (err == -ENOMEM)
 			return err;
 		if (err) {

@@ -9,7 +9,8 @@
 #include "base/cleanup.h"
 #include "symbolizer/dwarf.h"
 
-#define UNITS_MAX (4u << 20)
+#define UNITS_MAX	 (4u << 20)
+#define HEADER_BYTES_MAX 64
 
 /* Reads a header at the cursor. Returns false at the end, or where there is no unit that can be stepped over. */
 static bool read_header(struct dwarf_file *f, struct cursor *c, struct dwarf_unit *unit)
@@ -55,62 +56,120 @@ static bool read_header(struct dwarf_file *f, struct cursor *c, struct dwarf_uni
 	return true;
 }
 
-static int read_units(struct dwarf_file *f)
+/* Makes a unit readable and adds it to those known. Returns 0; -ENOENT behind the last one; -EBADMSG; -ENOMEM. */
+static int read_unit(struct dwarf_file *f)
 {
-	struct cursor c = cursor_at(f->info, 0);
 	struct dwarf_unit unit;
+	int err = elfstream_fill(&f->info_stream, f->next_unit + HEADER_BYTES_MAX);
 
-	while (!c.bad && cursor_left(&c) && read_header(f, &c, &unit)) {
-		if (f->unit_count >= UNITS_MAX)
-			break;
-		if (array_reserve((void **)&f->units, &f->unit_capacity, f->unit_count + 1,
+	if (err)
+		return err;
+
+	struct cursor c = cursor_at(f->info, f->next_unit);
+
+	if (c.bad || !cursor_left(&c) || !read_header(f, &c, &unit) || f->unit_count >= UNITS_MAX)
+		return -ENOENT;
+	err = elfstream_fill(&f->info_stream, unit.end);
+	if (!err && array_reserve((void **)&f->units, &f->unit_capacity, f->unit_count + 1,
 				  sizeof(*f->units)))
-			return -ENOMEM;
-		f->units[f->unit_count++] = unit;
-	}
+		err = -ENOMEM;
+	if (err)
+		return err;
+	f->units[f->unit_count++] = unit;
+	f->next_unit = unit.end;
 	return 0;
 }
 
-int dwarf_file_open(struct elffile *elf, bool is_split, struct dwarf_file *ret)
+int dwarf_file_unit(struct dwarf_file *f, size_t index, struct dwarf_unit **ret)
 {
-	struct dwarf_file f = {.is_split = is_split};
+	while (f->unit_count <= index) {
+		if (!f->keeps_units)
+			elfstream_drop(&f->info_stream, f->next_unit);
+
+		int err = read_unit(f);
+
+		if (err)
+			return err;
+	}
+	*ret = &f->units[index];
+	return 0;
+}
+
+/*
+ * Whether units may refer to each other, judged by the shapes of all entries: DW_FORM_ref_addr does. Sections of
+ * shapes are tables behind each other; where that cannot be read the answer is yes.
+ */
+static bool has_references_between_units(struct slice abbrev)
+{
+	struct cursor c = cursor_at(abbrev, 0);
+
+	while (!c.bad && cursor_left(&c)) {
+		if (!cursor_uleb(&c))
+			continue;
+		(void)cursor_uleb(&c); /* tag */
+		(void)cursor_u8(&c);   /* whether it has children */
+		for (;;) {
+			uint64_t name = cursor_uleb(&c), form = cursor_uleb(&c);
+
+			if (form == DW_FORM_implicit_const)
+				cursor_skip_leb(&c);
+			if (c.bad || form == DW_FORM_ref_addr || form == DW_FORM_indirect)
+				return true;
+			if (!name && !form)
+				break;
+		}
+	}
+	return c.bad;
+}
+
+static int open_sections(struct elffile *elf, struct dwarf_file *f)
+{
 	const struct {
 		const char *name;
 		struct slice *slice;
 	} wanted[] = {
-		{"info", &f.info},
-		{"abbrev", &f.abbrev},
-		{"line", &f.line},
-		{"str", &f.str},
-		{"line_str", &f.line_str},
-		{"ranges", &f.ranges},
-		{"rnglists", &f.rnglists},
-		{"addr", &f.addr},
-		{"str_offsets", &f.str_offsets},
+		{"abbrev", &f->abbrev}, {"line", &f->line},
+		{"str", &f->str},	{"line_str", &f->line_str},
+		{"ranges", &f->ranges}, {"rnglists", &f->rnglists},
+		{"addr", &f->addr},	{"str_offsets", &f->str_offsets},
 	};
+	char name[32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "%s%s", wanted[i].name, is_split ? ".dwo" : "");
+		snprintf(name, sizeof(name), "%s%s", wanted[i].name, f->is_split ? ".dwo" : "");
 
 		int err = elffile_debug_section(elf, name, wanted[i].slice);
 
 		if (err)
 			return err;
 	}
-	if (!f.info.length || !f.abbrev.length)
+	return elfstream_open(elf,
+			      elffile_find_debug_section(elf, f->is_split ? "info.dwo" : "info"),
+			      &f->info_stream);
+}
+
+DEFINE_CLEANUP(dwarf_file_release, struct dwarf_file *)
+
+int dwarf_file_open(struct elffile *elf, enum dwarf_mode mode, struct dwarf_file *ret)
+{
+	CLEANUP(dwarf_file_releasep) struct dwarf_file *f = ret;
+
+	*f = (struct dwarf_file){.is_split = mode == DWARF_SPLIT};
+
+	int err = open_sections(elf, f);
+
+	if (err)
+		return err;
+	f->info = f->info_stream.bytes;
+	if (!f->info.length || !f->abbrev.length)
 		return -ENOENT;
 
-	int err = read_units(&f);
-
-	if (err) {
-		dwarf_file_release(&f);
+	f->keeps_units = mode != DWARF_STREAMED || has_references_between_units(f->abbrev);
+	while (!err && f->keeps_units)
+		err = read_unit(f);
+	if (err && err != -ENOENT)
 		return err;
-	}
-	*ret = f;
-	for (size_t i = 0; i < ret->unit_count; i++)
-		ret->units[i].file = ret;
+	(void)take_ptr(f);
 	return 0;
 }
 
@@ -123,6 +182,7 @@ void dwarf_file_release(struct dwarf_file *f)
 	free(f->tables);
 	idmap_release(&f->table_ids);
 	free(f->units);
+	elfstream_release(&f->info_stream);
 	*f = (struct dwarf_file){0};
 }
 

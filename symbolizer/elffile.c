@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "symbolizer/elfpack.h"
 
 #if __ELF_NATIVE_CLASS == 64
 #define NATIVE_CLASS ELFCLASS64
@@ -18,12 +17,6 @@
 #define NATIVE_CLASS ELFCLASS32
 #endif
 #define NATIVE_DATA (__BYTE_ORDER == __LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB)
-
-#ifndef ELFCOMPRESS_ZSTD
-#define ELFCOMPRESS_ZSTD 2
-#endif
-#define GNU_COMPRESSION	 UINT32_MAX /* our mark for a .zdebug section */
-#define GNU_HEADER_BYTES 12	    /* "ZLIB" and the size, big endian */
 
 /* A table of @count items at @offset of the image; NULL if it does not fit or is not aligned for reading. */
 static const void *table_at(struct slice image, uint64_t offset, uint64_t count, size_t item_bytes)
@@ -141,127 +134,54 @@ const ElfW(Shdr) * elffile_find_section(const struct elffile *f, const char *nam
 	return NULL;
 }
 
-/* zlib data of exactly @room bytes; uInt limits each step, not the whole. */
-static int unpack_zlib(struct slice packed, uint8_t *bytes, size_t room)
-{
-	z_stream z = {0};
-	int status = inflateInit(&z);
-
-	if (status != Z_OK)
-		return status == Z_MEM_ERROR ? -ENOMEM : -EIO;
-
-	size_t left_in = packed.length, left_out = room;
-
-	z.next_in = (Bytef *)packed.bytes; /* zlib does not write there */
-	z.next_out = bytes;
-	do {
-		if (!z.avail_in) {
-			z.avail_in = left_in > UINT32_MAX ? UINT32_MAX : (uInt)left_in;
-			left_in -= z.avail_in;
-		}
-		if (!z.avail_out) {
-			z.avail_out = left_out > UINT32_MAX ? UINT32_MAX : (uInt)left_out;
-			left_out -= z.avail_out;
-		}
-		status = inflate(&z, Z_NO_FLUSH);
-	} while (status == Z_OK && (z.avail_out || left_out));
-
-	bool complete = !left_out && !z.avail_out;
-
-	(void)inflateEnd(&z); /* only frees */
-	return complete ? 0 : -EBADMSG;
-}
-
-static int unpack(uint32_t kind, struct slice packed, uint8_t *bytes, size_t room)
-{
-	if (kind == ELFCOMPRESS_ZLIB || kind == GNU_COMPRESSION)
-		return unpack_zlib(packed, bytes, room);
-	if (kind == ELFCOMPRESS_ZSTD) {
-		size_t count = ZSTD_decompress(bytes, room, packed.bytes, packed.length);
-
-		return ZSTD_isError(count) || count != room ? -EBADMSG : 0;
-	}
-	return -ENOTSUP;
-}
-
-/* Reads which compression it is and to what size it unpacks; leaves the packed bytes in @data. */
-static int read_compression(const struct elffile *f, const ElfW(Shdr) * section, struct slice *data,
-			    uint32_t *ret_kind, uint64_t *ret_bytes)
-{
-	if (section->sh_flags & SHF_COMPRESSED) {
-		ElfW(Chdr) header;
-
-		if (data->length < sizeof(header))
-			return -EBADMSG;
-		memcpy(&header, data->bytes, sizeof(header));
-		*ret_kind = header.ch_type;
-		*ret_bytes = header.ch_size;
-		*data = (struct slice){data->bytes + sizeof(header), data->length - sizeof(header)};
-		return 0;
-	}
-	if (strncmp(elffile_section_name(f, section), ".zdebug_", 8) ||
-	    data->length < GNU_HEADER_BYTES || memcmp(data->bytes, "ZLIB", 4))
-		return -ENOENT;
-
-	*ret_kind = GNU_COMPRESSION;
-	*ret_bytes = 0;
-	for (int i = 4; i < GNU_HEADER_BYTES; i++)
-		*ret_bytes = *ret_bytes << 8 | data->bytes[i];
-	*data = (struct slice){data->bytes + GNU_HEADER_BYTES, data->length - GNU_HEADER_BYTES};
-	return 0;
-}
-
 int elffile_section_data(struct elffile *f, const ElfW(Shdr) * section, struct slice *ret)
 {
-	if (!section || section->sh_type == SHT_NOBITS) {
-		*ret = (struct slice){0};
-		return 0;
-	}
-	if (section->sh_offset > f->image.length ||
-	    section->sh_size > f->image.length - section->sh_offset)
-		return -EBADMSG;
+	struct elfpack pack;
 
-	struct slice data = {f->image.bytes + section->sh_offset, section->sh_size};
+	*ret = (struct slice){0};
+	if (!section || section->sh_type == SHT_NOBITS)
+		return 0;
+
 	size_t index = (size_t)(section - f->sections);
-	uint32_t kind;
-	uint64_t length;
-	int err = read_compression(f, section, &data, &kind, &length);
+	int err = elfpack_read(f, section, &pack);
 
-	if (err == -ENOENT) {
-		*ret = data;
-		return 0;
-	}
 	if (err)
 		return err;
+	if (pack.kind == ELFPACK_NONE) {
+		*ret = pack.data;
+		return 0;
+	}
 	for (size_t i = 0; i < f->unpacked_count; i++)
 		if (f->unpacked[i].section == index) {
 			*ret = (struct slice){f->unpacked[i].bytes, f->unpacked[i].length};
 			return 0;
 		}
 
-	if (length > ELFFILE_UNPACKED_MAX - f->unpacked_bytes ||
-	    length / ELFFILE_UNPACK_RATIO_MAX > data.length)
+	if (pack.length > ELFFILE_UNPACKED_MAX - f->unpacked_bytes)
 		return -EFBIG;
 	if (array_reserve((void **)&f->unpacked, &f->unpacked_capacity, f->unpacked_count + 1,
 			  sizeof(*f->unpacked)))
 		return -ENOMEM;
 
-	auto_free uint8_t *bytes = malloc(length ? length : 1);
+	auto_free uint8_t *bytes = malloc(pack.length ? pack.length : 1);
 
 	if (!bytes)
 		return -ENOMEM;
-	err = unpack(kind, data, bytes, length);
+	err = elfpack_unpack(&pack, bytes);
 	if (err)
 		return err;
 
-	*ret = (struct slice){bytes, length};
-	f->unpacked_bytes += length;
+	*ret = (struct slice){bytes, pack.length};
+	f->unpacked_bytes += pack.length;
 	f->unpacked[f->unpacked_count++] = (struct elffile_unpacked){
-		.section = index, .bytes = take_ptr(bytes), .length = length};
+		.section = index,
+		.bytes = take_ptr(bytes),
+		.length = pack.length,
+	};
 	return 0;
 }
 
-int elffile_debug_section(struct elffile *f, const char *name, struct slice *ret)
+const ElfW(Shdr) * elffile_find_debug_section(const struct elffile *f, const char *name)
 {
 	char full[64];
 
@@ -269,9 +189,13 @@ int elffile_debug_section(struct elffile *f, const char *name, struct slice *ret
 
 	const ElfW(Shdr) *section = elffile_find_section(f, full);
 
-	if (!section) {
-		snprintf(full, sizeof(full), ".zdebug_%s", name);
-		section = elffile_find_section(f, full);
-	}
-	return elffile_section_data(f, section, ret);
+	if (section)
+		return section;
+	snprintf(full, sizeof(full), ".zdebug_%s", name);
+	return elffile_find_section(f, full);
+}
+
+int elffile_debug_section(struct elffile *f, const char *name, struct slice *ret)
+{
+	return elffile_section_data(f, elffile_find_debug_section(f, name), ret);
 }

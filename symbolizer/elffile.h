@@ -78,6 +78,9 @@ const ElfW(Shdr) * elffile_find_section(const struct elffile *f, const char *nam
  */
 int elffile_section_data(struct elffile *f, const ElfW(Shdr) * section, struct slice *ret);
 
+/** Section ".debug_@name", or GNU's compressed ".zdebug_@name"; NULL if there is neither. */
+const ElfW(Shdr) * elffile_find_debug_section(const struct elffile *f, const char *name);
+
 /** Content of ".debug_@name", or of GNU's compressed ".zdebug_@name"; empty slice if there is neither. */
 int elffile_debug_section(struct elffile *f, const char *name, struct slice *ret);
 

@@ -128,16 +128,17 @@ static int run_dwarf(struct build *b, struct dwarf_file *f)
 static int add_dwarf(struct build *b)
 {
 	CLEANUP(dwarf_file_release) struct dwarf_file main = {0}, alt = {0};
-	int err = b->debug.image.bytes ? dwarf_file_open(&b->debug, false, &main) : -ENOENT;
+	int err =
+		b->debug.image.bytes ? dwarf_file_open(&b->debug, DWARF_STREAMED, &main) : -ENOENT;
 
 	if (err == -ENOENT)
-		err = dwarf_file_open(&b->elf, false, &main);
+		err = dwarf_file_open(&b->elf, DWARF_STREAMED, &main);
 	b->report->dwarf = source_of(err);
 	if (err)
 		return err == -ENOMEM ? err : 0;
 
 	if (b->alt.image.bytes) {
-		err = dwarf_file_open(&b->alt, false, &alt);
+		err = dwarf_file_open(&b->alt, DWARF_WHOLE, &alt);
 		b->report->alt = source_of(err);
 		if (err == -ENOMEM)
 			return err;
