@@ -19,7 +19,16 @@ struct writer {
 	struct strpool strings; /* each string of the file once */
 	uint32_t *offsets;	/* by string id: where it lies; 0 = not yet */
 	size_t offset_capacity;
-	size_t row_count; /* written */
+	size_t row_count;	  /* written */
+	uint32_t *function_ids;	  /* by index in the table: id in the file */
+	uint32_t *function_order; /* by id in the file: index in the table */
+	uint32_t function_count;  /* in the file */
+};
+
+/* A function and how often the file will name it. */
+struct usage {
+	uint32_t count;
+	uint32_t function;
 };
 
 void symtable_release(struct symtable *t)
@@ -120,13 +129,84 @@ static int put_string(struct writer *w, const char *text, uint32_t *ret)
 	return 0;
 }
 
+/* Most used first: small numbers are written short. */
+static int compare_usage(const void *left, const void *right)
+{
+	const struct usage *a = left, *b = right;
+
+	if (a->count != b->count)
+		return a->count > b->count ? -1 : 1;
+	return a->function < b->function ? -1 : a->function > b->function;
+}
+
+/* By name: the function to stand for those of which only the name is known (ELF symbols); SYMFILE_NONE = none. */
+static int choose_twins(const struct symtable *t, uint32_t **ret)
+{
+	uint32_t *twins = malloc(strpool_count(&t->names) * sizeof(*twins));
+
+	if (!twins)
+		return -ENOMEM;
+	memset(twins, 0xff, strpool_count(&t->names) * sizeof(*twins));
+	for (size_t i = 0; i < t->function_count; i++)
+		if (t->functions[i].start_line && twins[t->functions[i].name] == SYMFILE_NONE)
+			twins[t->functions[i].name] = (uint32_t)i;
+	*ret = twins;
+	return 0;
+}
+
+/* Numbers the functions of the file: those in use, most used first, without twins. */
+static int number_functions(struct writer *w)
+{
+	const struct symtable *t = w->t;
+	auto_free struct usage *usages = calloc(t->function_count + 1, sizeof(*usages));
+	auto_free uint32_t *twins = NULL;
+
+	w->function_ids = calloc(t->function_count + 1, sizeof(*w->function_ids));
+	w->function_order = calloc(t->function_count + 1, sizeof(*w->function_order));
+	if (!usages || !w->function_ids || !w->function_order || choose_twins(t, &twins))
+		return -ENOMEM;
+
+	for (size_t i = 0; i < t->function_count; i++) {
+		uint32_t twin = twins[t->functions[i].name];
+		bool merged = !t->functions[i].start_line && twin != SYMFILE_NONE;
+
+		usages[i].function = (uint32_t)i;
+		w->function_ids[i] = merged ? twin : (uint32_t)i; /* an index as yet */
+	}
+	for (size_t i = 0; i < t->scope_count; i++)
+		usages[t->scopes[i].function].count++;
+	for (size_t i = 0; i < t->symbol_count; i++)
+		if (t->symbols[i].function != SYMFILE_NONE)
+			usages[w->function_ids[t->symbols[i].function]].count++;
+	/* A scope keeps its own function: lines count from that one's. */
+	for (size_t i = 0; i < t->function_count; i++)
+		if (w->function_ids[i] != i && usages[i].count)
+			w->function_ids[i] = (uint32_t)i;
+
+	qsort(usages, t->function_count, sizeof(*usages), compare_usage);
+	while (w->function_count < t->function_count && usages[w->function_count].count) {
+		w->function_order[w->function_count] = usages[w->function_count].function;
+		w->function_count++;
+	}
+
+	auto_free uint32_t *ids = calloc(t->function_count + 1, sizeof(*ids));
+
+	if (!ids)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < w->function_count; i++)
+		ids[w->function_order[i]] = i;
+	for (size_t i = 0; i < t->function_count; i++)
+		w->function_ids[i] = ids[w->function_ids[i]];
+	return 0;
+}
+
 static int put_functions(struct writer *w)
 {
 	const struct symtable *t = w->t;
 	auto_buffer name = BUFFER_INIT;
 
-	for (size_t i = 0; i < t->function_count; i++) {
-		const struct symtable_function *function = &t->functions[i];
+	for (uint32_t i = 0; i < w->function_count; i++) {
+		const struct symtable_function *function = &t->functions[w->function_order[i]];
 		const char *system_name = strpool_get(&t->names, function->name);
 		struct symfile_disk_function disk = {
 			.start_line = function->start_line,
@@ -173,7 +253,12 @@ static void put_symbols(struct writer *w)
 {
 	for (size_t i = 0; i < w->t->symbol_count; i++) {
 		const struct symtable_symbol *s = &w->t->symbols[i];
-		struct symfile_disk_symbol disk = {s->start, s->function, s->origin};
+		struct symfile_disk_symbol disk = {
+			.start = s->start,
+			.function = s->function == SYMFILE_NONE ? SYMFILE_NONE
+								: w->function_ids[s->function],
+			.origin = s->origin,
+		};
 
 		buffer_append(&w->sections[SYMFILE_SYMBOLS], &disk, sizeof(disk));
 	}
@@ -194,7 +279,7 @@ static void put_scopes(struct writer *w)
 		}
 		if (s->parent == SYMFILE_NONE) {
 			put_uleb(scopes, 0);
-			put_uleb(scopes, s->function);
+			put_uleb(scopes, w->function_ids[s->function]);
 			put_uleb(scopes, s->line);
 			continue;
 		}
@@ -205,7 +290,7 @@ static void put_scopes(struct writer *w)
 
 		put_uleb(scopes,
 			 (i - s->parent) << SCOPE_FLAG_BITS | (file_given ? SCOPE_FILE_GIVEN : 0));
-		put_uleb(scopes, s->function);
+		put_uleb(scopes, w->function_ids[s->function]);
 		if (file_given)
 			put_uleb(scopes, s->file);
 		put_sleb(scopes, (int64_t)s->line - caller->start_line);
@@ -356,7 +441,10 @@ int symfile_write(const struct symtable *t, int fd)
 		w.sections[i].limit = UINT32_MAX - 8;
 	buffer_putc(&w.sections[SYMFILE_STRINGS], '\0');
 
-	int err = put_functions(&w);
+	int err = number_functions(&w);
+
+	if (!err)
+		err = put_functions(&w);
 
 	if (!err)
 		err = put_files(&w);
@@ -372,5 +460,7 @@ int symfile_write(const struct symtable *t, int fd)
 		buffer_release(&w.sections[i]);
 	strpool_release(&w.strings);
 	free(w.offsets);
+	free(w.function_ids);
+	free(w.function_order);
 	return err;
 }

@@ -14,4 +14,18 @@
  */
 int inspect_unwind(const char *path);
 
+/**
+ * `--symbols`: print the functions of @path on stdout in order of address: `START END NAME`.
+ *
+ * Returns the exit status.
+ */
+int inspect_symbols(const char *path);
+
+/**
+ * `--info`: print `key: value` lines: what was found in @path and its debug files, or why not.
+ *
+ * Returns the exit status.
+ */
+int inspect_info(const char *path);
+
 #endif
