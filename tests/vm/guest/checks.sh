@@ -92,7 +92,7 @@ check_record_busy() {
 }
 
 check_record_pid() {
-	busy 8 &
+	busy 60 &
 	busy=$!
 	sleep 1
 	hearth record -p $busy -d 3 --format folded -o out.folded || fail "status $?"
@@ -103,9 +103,10 @@ check_record_pid() {
 }
 
 check_record_machine() {
-	busy 4 &
-	hearth record -d 3 --format folded -o out.folded || fail "status $?"
-	wait
+	busy 60 &
+	busy=$!
+	hearth record -d 4 --format folded -o out.folded || fail "status $?"
+	kill $busy
 	busy_profile out.folded busy 30
 }
 
@@ -171,15 +172,28 @@ get() {
 	fetch 17987 "$1" >"$2" || fail "GET $1 failed"
 }
 
+# Until the symbol files of what was seen are made, which takes an emulated machine a while.
+wait_symbols() {
+	tries=0
+	until get /metrics metrics && grep -q '^hearth_symbol_queue_length 0' metrics; do
+		tries=$((tries + 1))
+		[ $tries -lt 60 ] || fail "symbol files are not made after a minute: $(grep queue_length metrics | tail -n 1)"
+		sleep 1
+	done
+}
+
 check_serve() {
 	serve_start
 	busy 3 >/dev/null
+	sleep 1
+	wait_symbols
 	get '/api/v1/query?format=folded&from=now-1m&query=%7Bcomm%3D%22busy%22%7D' out.folded
 	get /metrics metrics
 	get / page
-	busy 15 >/dev/null &
+	busy 60 >/dev/null &
 	busy=$!
 	sleep 1
+	wait_symbols
 	get '/debug/pprof/profile?seconds=4' out.pb.gz
 	kill $busy
 	serve_stop
