@@ -150,36 +150,40 @@ class Signals(Recording):
 
     def test_an_interrupt_ends_the_recording_of_the_machine_and_writes(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            with subprocess.Popen([self.burner, "2"], stdout=subprocess.DEVNULL):
+            with subprocess.Popen([self.burner, "3"], stdout=subprocess.DEVNULL):
                 process = self.start("-d", "60")
-                time.sleep(1.5)
+                time.sleep(3)
                 process.send_signal(number)
                 self.assertEqual(process.wait(20), 0)
                 self.assertGreater(self.sampled(), 20)
 
     def test_a_signal_for_us_reaches_the_command(self):
-        process = self.start("--", self.burner, "60")
-        time.sleep(1.5)
+        process = self.start("--", "sh", "-c", f"echo ready; exec {' '.join(FIRST)} {self.burner} 60")
+        process.stdout.readline()
+        time.sleep(1)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(20), 143)
         self.assertGreater(self.sampled(), 20)
 
     def test_a_command_that_ignores_the_signal_is_waited_for(self):
-        script = f"trap '' INT; {self.burner} 0.5; sleep 4; exit 9"
+        script = f"trap '' INT; echo ready; {' '.join(FIRST)} {self.burner} 0.5; sleep 4; exit 9"
         process = self.start("--", "sh", "-c", script)
-        time.sleep(1.5)
+        process.stdout.readline()
+        time.sleep(1)
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(20), 9)
         self.assertGreater(self.sampled(), 20)
 
     def test_an_interrupt_from_the_terminal_reaches_the_command_once(self):
-        script = f"count=0; trap 'count=$((count+1))' INT; {self.burner} 1; sleep 1; echo count=$count; exit $count"
+        script = f"count=0; trap 'count=$((count+1))' INT; echo ready; {' '.join(FIRST)} {self.burner} 2; sleep 1; echo count=$count; exit $count"
         pid, terminal = pty.fork()
         if pid == 0:
             os.execv(HEARTH, ["hearth", "record", "-o", self.path("folded"), "--format", "folded", "--", "bash", "-c", script])
+        shown = b""
+        while b"ready" not in shown:
+            shown += os.read(terminal, 4096)
         time.sleep(1)
         os.write(terminal, b"\x03")
-        shown = b""
         try:
             while chunk := os.read(terminal, 4096):
                 shown += chunk
