@@ -14,7 +14,7 @@
  * still taken in whole. */
 #define LARGE_STACKS	   (1u << 16)
 #define LARGE_STACK_FRAMES (1u << 21)
-#define LARGE_FRAMES	   (1u << 17)
+#define LARGE_FRAMES	   (1u << 18)
 #define LARGE_LABEL_SETS   (1u << 15)
 #define LARGE_SERIES	   (1u << 18)
 #define LARGE_STRING_BYTES (8u << 20)
