@@ -146,6 +146,13 @@ struct dwarf_ref {
 int dwarf_file_open(struct elffile *elf, enum dwarf_mode mode, struct dwarf_file *ret);
 
 /**
+ * Find the units of a file whose sections were set by hand.
+ *
+ * Returns 0; -EBADMSG; -ENOMEM; then release it all the same.
+ */
+int dwarf_file_index(struct dwarf_file *f);
+
+/**
  * Go on to the next unit of a file; the one before is forgotten if no other refers to it.
  *
  * @index: of the unit, counts up from 0

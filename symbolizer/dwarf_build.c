@@ -230,7 +230,7 @@ static int compare_chunks(const void *left, const void *right)
 	return a->first < b->first ? -1 : a->first > b->first;
 }
 
-int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, dwarf_split_fn *split, void *context)
+int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, struct dwarf_splits *splits)
 {
 	struct symtable *t = b->table;
 
@@ -255,7 +255,7 @@ int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, dwarf_split_fn *s
 			continue;
 		}
 		if (unit->dwo_name) {
-			split_unit = split ? split(context, unit) : NULL;
+			split_unit = splits ? dwarf_splits_find(splits, unit) : NULL;
 			if (!split_unit)
 				b->counts.split_missing++;
 		}

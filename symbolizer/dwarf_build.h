@@ -8,6 +8,7 @@
 #define HEARTH_SYMBOLIZER_DWARF_BUILD_H
 
 #include "symbolizer/dwarf.h"
+#include "symbolizer/dwarf_split.h"
 #include "symbolizer/elfsyms.h"
 #include "symbolizer/paint.h"
 #include "symbolizer/symfile_write.h"
@@ -97,21 +98,13 @@ void dwarf_builder_init(struct dwarf_builder *b, const struct textmap *text, str
 void dwarf_builder_release(struct dwarf_builder *b);
 
 /**
- * Find the split unit that belongs to a skeleton, in a .dwo or .dwp file.
- *
- * Returns it, borrowed; NULL if it is not to be had.
- */
-typedef struct dwarf_unit *dwarf_split_fn(void *context, struct dwarf_unit *skeleton);
-
-/**
  * Add all code of a file's units.
  *
- * @split: asked for each skeleton unit; NULL allowed
+ * @splits: asked for the rest of each skeleton unit; NULL = there is none
  *
  * Returns 0 also when some units are damaged (see the counts); -ENOMEM; -EFBIG beyond the limits.
  */
-int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, dwarf_split_fn *split,
-		void *context);
+int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, struct dwarf_splits *splits);
 
 /* --- dwarf_names.c --- */
 

@@ -95,6 +95,22 @@ int dwarf_file_unit(struct dwarf_file *f, size_t index, struct dwarf_unit **ret)
 	return 0;
 }
 
+static int read_units(struct dwarf_file *f)
+{
+	int err = 0;
+
+	while (!err)
+		err = read_unit(f);
+	return err == -ENOENT ? 0 : err;
+}
+
+int dwarf_file_index(struct dwarf_file *f)
+{
+	f->info_stream = (struct elfstream){.bytes = f->info, .ready = f->info.length};
+	f->keeps_units = true;
+	return read_units(f);
+}
+
 /*
  * Whether units may refer to each other, judged by the shapes of all entries: DW_FORM_ref_addr does. Sections of
  * shapes are tables behind each other; where that cannot be read the answer is yes.
@@ -165,9 +181,8 @@ int dwarf_file_open(struct elffile *elf, enum dwarf_mode mode, struct dwarf_file
 		return -ENOENT;
 
 	f->keeps_units = mode != DWARF_STREAMED || has_references_between_units(f->abbrev);
-	while (!err && f->keeps_units)
-		err = read_unit(f);
-	if (err && err != -ENOENT)
+	err = f->keeps_units ? read_units(f) : 0;
+	if (err)
 		return err;
 	(void)take_ptr(f);
 	return 0;

@@ -48,6 +48,11 @@ static bool is_wanted(const ElfW(Sym) * symbol, const char *name)
 	return name && *name && *name != '$' && strncmp(name, ".L", 2) != 0;
 }
 
+static bool is_mangled(const char *name)
+{
+	return !strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2);
+}
+
 static int add_symbol(struct elfsyms *e, const ElfW(Sym) * symbol, const char *name,
 		      enum elfsyms_layer layer, size_t *ret_count)
 {
@@ -64,6 +69,8 @@ static int add_symbol(struct elfsyms *e, const ElfW(Sym) * symbol, const char *n
 		found.layer = ELFSYMS_SIZELESS;
 		found.end = area->end;
 	} else {
+		if (layer == ELFSYMS_SEPARATE && is_mangled(name))
+			found.layer = ELFSYMS_MANGLED;
 		found.end = symbol->st_size < area->end - found.start
 				    ? found.start + (uint32_t)symbol->st_size
 				    : area->end;

@@ -9,7 +9,8 @@
  * aliases is as good; this one is llvm-symbolizer's).
  *
  * Several tables are layers: what the file itself says lies above what DWARF covers,
- * and that above the tables of separate debug files.
+ * and that above the tables of separate debug files. Of these, mangled names lie above DWARF as well, which knows
+ * functions that are local to a unit by their bare names only.
  *
  * Sources: gABI chapter 4, "Symbol Table".
  * Thread rule: one owner at a time.
@@ -26,6 +27,7 @@ enum elfsyms_layer {
 	ELFSYMS_SIZELESS, /* symbols without a size, of any table */
 	ELFSYMS_SEPARATE, /* tables of debug files and .gnu_debugdata */
 	ELFSYMS_DWARF,	  /* functions that DWARF covers and names */
+	ELFSYMS_MANGLED,  /* those of ELFSYMS_SEPARATE with mangled names */
 	ELFSYMS_OWN,	  /* the file's own table */
 	ELFSYMS_LAYER_COUNT,
 };

@@ -106,10 +106,15 @@ static int run_dwarf(struct build *b, struct dwarf_file *f)
 {
 	struct symbuild_report *r = b->report;
 	struct dwarf_builder builder;
+	struct dwarf_splits splits;
 
+	dwarf_splits_init(&splits, b->input->split, b->input->split_context, b->input->dwp_fd);
 	dwarf_builder_init(&builder, &b->text, &b->table, &b->symbols);
 
-	int err = dwarf_build(&builder, f, NULL, NULL);
+	int err = dwarf_build(&builder, f, &splits);
+
+	r->split_units = splits.file_count;
+	dwarf_splits_release(&splits);
 
 	r->units = builder.counts.units;
 	r->units_damaged = builder.counts.units_damaged;
