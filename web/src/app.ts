@@ -9,9 +9,11 @@
 import { ApiError, fetchProfile } from "./api";
 import { CallersPage } from "./callerspage";
 import { h } from "./dom";
+import { DiffPage } from "./diffpage";
 import { downloadMenu } from "./downloads";
 import { FlamePage } from "./flameview";
 import { Header } from "./header";
+import { HeatmapPage } from "./heatmappage";
 import { HoverCard } from "./hovercard";
 import { listenForKeys, showHelp } from "./keyboard";
 import { closeMenu, openMenu } from "./menu";
@@ -24,6 +26,7 @@ import { openFolded } from "./splice";
 import { withMatcher } from "./selector";
 import { shortcutsOf } from "./shortcuts";
 import { Notice, StatusLine } from "./status";
+import { StatusPage } from "./statuspage";
 import { TablePage } from "./tablepage";
 import { currentTheme, onTheme } from "./theme";
 import { isMoving } from "./time";
@@ -53,6 +56,7 @@ export class App implements PageHost {
   private readonly pages = new Map<View, PageView>();
   private asked: AbortController | null = null;
   private retry = 0;
+  private loads = 0;
   private toastTimer = 0;
   private current: PageView | null = null;
 
@@ -133,6 +137,7 @@ export class App implements PageHost {
   private received(p: Profile): void {
     this.header.busy(false);
     this.profile = p;
+    this.loads++;
     this.stacks = null;
     this.notice.clear();
     this.status.update(p);
@@ -163,7 +168,7 @@ export class App implements PageHost {
       this.stage.append(page.element);
     }
     this.toolbar.update(s, s.view === "flame");
-    this.toolbar.element.hidden = !page.needsProfile || s.view === "callers";
+    this.toolbar.element.hidden = s.view !== "flame" && s.view !== "table" && s.view !== "diff";
     if (s.view !== "flame") this.toolbar.path(this.stacksOf() ?? emptyTree(), 0);
     const tree = this.stacksOf();
     const empty = page.needsProfile && (!tree || tree.total[0] === 0);
@@ -171,8 +176,9 @@ export class App implements PageHost {
     this.notice.show(s, this.profile, tree, page.needsProfile);
     this.stage.classList.toggle("stale", this.notice.failing);
     if (empty || (page.needsProfile && !tree)) return;
+    if (this.loads === 0 && !this.notice.failing) return; // views that ask themselves start with the first answer
     const { pattern, problem } = this.pattern();
-    const picture: Picture = { state: s, theme: currentTheme(), profile: this.profile!, stacks: tree!, pattern, embedded: this.embedded !== null };
+    const picture: Picture = { state: s, theme: currentTheme(), profile: this.profile!, stacks: tree!, pattern, embedded: this.embedded !== null, loads: this.loads };
     page.update(picture);
     if (problem) this.toolbar.found(null, 0, problem);
   }
@@ -182,6 +188,9 @@ export class App implements PageHost {
     if (!p) {
       if (view === "table") p = new TablePage(this);
       else if (view === "callers") p = new CallersPage(this);
+      else if (view === "diff") p = new DiffPage(this);
+      else if (view === "heatmap") p = new HeatmapPage(this);
+      else if (view === "status") p = new StatusPage();
       else p = new FlamePage(this, this.toolbar, this.status.legend);
       this.pages.set(view, p);
     }
@@ -220,9 +229,9 @@ export class App implements PageHost {
     else this.change({ query, zoom: "" });
   }
 
-  hover(tree: Tree, node: number, zoom: number, x: number, y: number): void {
-    if (node < 0 || !this.profile || document.querySelector(".menu")) this.card.hide();
-    else this.card.show({ tree, node, zoom, profile: this.profile }, x, y);
+  hover(tree: Tree, node: number, zoom: number, x: number, y: number, profile: Profile | null = this.profile): void {
+    if (node < 0 || !profile || document.querySelector(".menu")) this.card.hide();
+    else this.card.show({ tree, node, zoom, profile }, x, y);
   }
 
   menu(tree: Tree, node: number, x: number, y: number): void {

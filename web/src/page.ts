@@ -17,13 +17,15 @@ export interface Picture {
   pattern: Pattern | null;
   /** Whether this is an exported file, without a server. */
   embedded: boolean;
+  /** Grows whenever the page loads anew: views that ask the server themselves ask again. */
+  loads: number;
 }
 
 /** What a view asks of the page. */
 export interface PageHost {
   change: (patch: Partial<State>, replace?: boolean) => void;
   /** Show the card of a node; null = none. */
-  hover: (tree: Tree, node: number, zoom: number, x: number, y: number) => void;
+  hover: (tree: Tree, node: number, zoom: number, x: number, y: number, profile?: Profile) => void;
   /** Open the menu of a node. */
   menu: (tree: Tree, node: number, x: number, y: number) => void;
   /** Open a folded subtree. */
