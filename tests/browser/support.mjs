@@ -93,8 +93,8 @@ export async function startHearth(...args) {
   throw new Error(`hearth serve was not ready after 15 s: ${run.output}`);
 }
 
-/** A program whose time is spent in functions we know: 70 % in hot_loop, 30 % in warm_loop, both below work(). */
-export function startWorkload(seconds) {
+/** A program whose time is spent in functions we know (workload.c). */
+export function startWorkload(seconds, ...mode) {
   const directory = mkdtempSync(join(tmpdir(), "hearth-work-"));
   const source = join(root, "tests/browser/workload.c");
   const program = join(directory, "webworkload");
@@ -102,7 +102,7 @@ export function startWorkload(seconds) {
     const cc = start("gcc", ["-O0", "-g", "-o", program, source]);
     void cc.ended.then((status) => {
       if (status !== 0) return reject(new Error(`the workload does not compile: ${cc.output}`));
-      const run = start(program, [String(seconds)]);
+      const run = start(program, [String(seconds), ...mode]);
       return resolve({ ended: run.ended, stop: () => run.stop().then(() => rmSync(directory, { recursive: true, force: true })) });
     });
   });

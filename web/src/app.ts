@@ -176,7 +176,7 @@ export class App implements PageHost {
     this.notice.show(s, this.profile, tree, page.needsProfile);
     this.stage.classList.toggle("stale", this.notice.failing);
     if (empty || (page.needsProfile && !tree)) return;
-    if (this.loads === 0 && !this.notice.failing) return; // views that ask themselves start with the first answer
+    if (this.loads === 0 && !this.notice.failing && s.view !== "status") return; // views that ask themselves start with the first answer
     const { pattern, problem } = this.pattern();
     const picture: Picture = { state: s, theme: currentTheme(), profile: this.profile!, stacks: tree!, pattern, embedded: this.embedded !== null, loads: this.loads };
     page.update(picture);

@@ -83,8 +83,8 @@ export class DiffPage implements PageView {
     const nothing = t.total[0] === 0 && t.baseTotal![0] === 0;
     this.body.hidden = nothing;
     if (nothing) this.loader.tell("Neither side has samples.", "Choose other ranges or a wider selector.");
-    this.view.setColour("kind", (tree, theme) => differenceColouring(tree, theme, d.scale));
     this.view.setTree(t, 0, differenceWidths(t));
+    this.view.setColour("kind", (tree, theme) => differenceColouring(tree, theme, d.scale));
     this.list(d);
     this.controls(this.state!);
     if (this.picturePattern) this.view.setMatches(searchTree(t, this.picturePattern));
@@ -118,7 +118,7 @@ export class DiffPage implements PageView {
     const to = parseTime(s.to, now);
     const button = ([label, shift]: [string, number]) => {
       const patch = shift === 0 ? { baseFrom: "", baseTo: "" } : { baseFrom: timeText(Math.round(from - shift)), baseTo: timeText(Math.round(to - shift)) };
-      const on = shift === 0 ? !s.baseFrom : Math.abs(parseTime(s.baseTo, now) - (to - shift)) < 30;
+      const on = shift === 0 ? !s.baseFrom || Math.abs(parseTime(s.baseTo, now) - from) < 1 : Math.abs(parseTime(s.baseTo, now) - (to - shift)) < 30;
       return h("button", { type: "button", "aria-pressed": String(on), onclick: () => this.host.change(patch) }, label);
     };
     const query = h("input.focus-input", {

@@ -215,5 +215,5 @@ export class HeatmapPage implements PageView {
 
 /** One hue from the ground to full strength. */
 function shade(t: number, theme: Theme): string {
-  return theme === "light" ? oklch(0.965 - 0.47 * t, 0.012 + 0.15 * t, 75 - 33 * t) : oklch(0.24 + 0.58 * t, 0.012 + 0.13 * t, 45 + 25 * t);
+  return theme === "light" ? oklch(0.965 - 0.36 * t, 0.012 + 0.135 * t, 78 - 30 * t) : oklch(0.23 + 0.43 * t, 0.01 + 0.12 * t, 40 + 20 * t);
 }
