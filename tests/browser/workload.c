@@ -5,7 +5,7 @@
  *	webworkload SECONDS		70 % of work() in hot_loop(), 30 % in warm_loop(), all the time
  *	webworkload SECONDS before	ten times a second: steady_part(), changed_part(), vanished_part()
  *	webworkload SECONDS after	the same, changed_part() 30 % longer, new_part() instead of vanished_part()
- *	webworkload SECONDS stall	asleep but for one stall_part() of 300 ms of wall time in the middle
+ *	webworkload SECONDS stall	asleep but for one stall_part() of 300 ms of CPU time in the middle
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -37,12 +37,17 @@ __attribute__((noinline)) static void work(void)
 	warm_loop(30000);
 }
 
-static double seconds_now(void)
+static double seconds_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_REALTIME, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double seconds_now(void)
+{
+	return seconds_of(CLOCK_REALTIME);
 }
 
 static void tick(int after)
@@ -59,9 +64,9 @@ static void stall(double seconds)
 {
 	usleep((useconds_t)(seconds * 500000));
 
-	double start = seconds_now();
+	double start = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 
-	while (seconds_now() < start + 0.3)
+	while (seconds_of(CLOCK_PROCESS_CPUTIME_ID) < start + 0.3)
 		stall_part(10000);
 	usleep((useconds_t)(seconds * 500000));
 }
