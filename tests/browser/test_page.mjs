@@ -8,10 +8,10 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { after, before, test } from "node:test";
-import { canvasColours, launchBrowser, openPage, parseFolded, startHearth, startWorkload } from "./support.mjs";
+import { canvasColours, launchBrowser, openPage, parseFolded, startHearth, startWorkload, workName } from "./support.mjs";
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const query = '{comm="webworkload"}';
+const query = `{comm="${workName}"}`;
 let hearth;
 let work;
 let browser;
@@ -79,7 +79,7 @@ test("the matched share of a search is that of the folded stacks", async (t) => 
   const page = await open(t);
   const rows = parseFolded(await (await api("folded")).text());
   const all = rows.reduce((a, [, n]) => a + n, 0);
-  for (const text of ["warm_loop", "^work$", "loop|main", "webworkload", "_irq|sysvec", "nothing here"]) {
+  for (const text of ["warm_loop", "^work$", "loop|main", workName, "_irq|sysvec", "nothing here"]) {
     const regex = new RegExp(text, "i");
     const matched = rows.filter(([frames]) => frames.some((f) => regex.test(f.replace(/_\[[kij]\]$/, "")))).reduce((a, [, n]) => a + n, 0);
     await page.fill(".search-input", text);
@@ -117,9 +117,9 @@ test("a click zooms, breadcrumbs and Escape lead back, as does the browser", asy
   await page.mouse.click(box.x + box.width / 2, box.y + 50);
   await page.waitForSelector(".crumb[aria-current]");
   const name = await page.textContent(".crumb[aria-current]");
-  assert.notEqual(name, "webworkload");
+  assert.notEqual(name, workName);
   await page.click(".crumb >> nth=1");
-  await page.waitForFunction(() => document.querySelector(".crumb[aria-current]").textContent === "webworkload");
+  await page.waitForFunction((n) => document.querySelector(".crumb[aria-current]").textContent === n, workName);
   await page.goBack();
   await page.waitForFunction((n) => document.querySelector(".crumb[aria-current]").textContent === n, name);
   await page.mouse.move(5, 5);
@@ -136,7 +136,7 @@ test("the card says at once what a frame is", async (t) => {
   await page.focus(".flame");
   await page.keyboard.press("End");
   const card = await page.textContent(".card");
-  assert.ok(card.includes("hot_loop") && card.includes("webworkload") && card.includes("workload.c"), card);
+  assert.ok(card.includes("hot_loop") && card.includes(workName) && card.includes("workload.c"), card);
   assert.ok(card.includes(`${hot.total.toLocaleString("en")} samples`), card);
   const box = await page.locator(".flame-canvas").boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + 10);
@@ -226,7 +226,7 @@ test("time range, presets and the brush of the overview go into the link", async
   await page.waitForSelector(".range-panel");
   await page.keyboard.press("Escape");
   assert.equal(await page.isVisible(".range-panel"), false);
-  await page.waitForSelector(".legend-item:has-text('webworkload')");
+  await page.waitForSelector(`.legend-item:has-text('${workName}')`);
   const box = await page.locator(".timeline-canvas").boundingBox();
   await page.mouse.move(box.x + box.width * 0.5, box.y + 20);
   await page.mouse.down();
@@ -243,7 +243,7 @@ test("time range, presets and the brush of the overview go into the link", async
 test("the legend of the overview narrows the selector", async (t) => {
   const page = await openPage(browser, `${hearth.url}/?from=now-1m`);
   t.after(() => page.close());
-  await page.click(".timeline .legend-item:has-text('webworkload')");
+  await page.click(`.timeline .legend-item:has-text('${workName}')`);
   await page.waitForFunction((q) => new URLSearchParams(location.search).get("query") === q, query);
 });
 
@@ -357,7 +357,7 @@ test("downloads are what they say", async (t) => {
   const bodies = await Promise.all(links.map(async (l) => Buffer.from(await (await fetch(l)).arrayBuffer())));
   const of = (format) => bodies[links.findIndex((l) => l.includes(`format=${format}`))];
   assert.equal(of("pprof").readUInt16BE(0), 0x1f8b);
-  assert.match(of("folded").toString(), /^webworkload;.*hot_loop.* \d+$/m);
+  assert.match(of("folded").toString(), new RegExp(`^${workName};.*hot_loop.* \\d+$`, "m"));
   assert.match(JSON.parse(of("speedscope")).$schema, /speedscope/);
 });
 

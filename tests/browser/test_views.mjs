@@ -3,9 +3,9 @@
 // Comparing and finding stalls, against a real `hearth serve` and programs that change and stall on purpose.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchBrowser, openPage, startHearth, startWorkload } from "./support.mjs";
+import { launchBrowser, openPage, startHearth, startWorkload, workName } from "./support.mjs";
 
-const query = '{comm="webworkload"}';
+const query = `{comm="${workName}"}`;
 let hearth;
 let browser;
 const at = {};
@@ -20,17 +20,27 @@ async function phase(name, seconds) {
   at[name] = { from: String(from), to: String(Math.floor(Date.now() / 1000)) };
 }
 
+/** Wait until a phase's samples have names: they come a moment after the first samples of a new program. */
+async function named(phase, name) {
+  let text = "";
+  for (let i = 0; i < 60; i++) {
+    text = await (await fetch(`${hearth.url}/api/v1/query?${new URLSearchParams({ query, ...at[phase], format: "folded" })}`)).text();
+    if (text.includes(name)) return;
+    await new Promise((r) => setTimeout(r, 1000));
+  }
+  throw new Error(`no ${name} among the samples of phase ${phase}: ${text.slice(0, 500)}`);
+}
+
 before(async () => {
   hearth = await startHearth();
   browser = await launchBrowser();
+  await phase("", 3); // the symbols of the program are made ready
   await phase("before", 12);
   await phase("after", 12);
   await phase("stall", 6);
-  for (let i = 0; i < 60; i++) { // names come a moment after the first samples
-    const text = await (await fetch(`${hearth.url}/api/v1/query?${new URLSearchParams({ query, ...at.after, format: "folded" })}`)).text();
-    if (text.includes("new_part")) break;
-    await new Promise((r) => setTimeout(r, 1000));
-  }
+  await named("before", "vanished_part");
+  await named("after", "new_part");
+  await named("stall", "stall_part");
 });
 after(async () => {
   await browser?.close();
@@ -40,7 +50,9 @@ after(async () => {
 async function open(t, parameters, ready) {
   const page = await openPage(browser, `${hearth.url}/?${new URLSearchParams(parameters)}`);
   t.after(() => page.close());
-  await page.waitForSelector(ready, { timeout: 20000 });
+  await page.waitForSelector(ready, { timeout: 30000 }).catch(async (e) => {
+    throw new Error(`${e.message}; the page says: ${await page.textContent("#app")}; ${page.problems}`);
+  });
   return page;
 }
 
@@ -51,7 +63,7 @@ test("a function that got 30 % slower, one that is new and one that is gone stan
   const changes = await page.$$eval(".diff-change", (e) => e.map((x) => ({
     name: x.querySelector(".name").textContent, figures: x.querySelector(".diff-figures").textContent, delta: x.querySelector(".diff-delta").textContent,
   })));
-  const of = (name) => changes.find((c) => c.name === name);
+  const of = (name) => changes.find((c) => c.name === name) ?? assert.fail(`${name} is not among ${JSON.stringify(changes)}`);
   assert.match(of("new_part").figures, /new/);
   assert.match(of("vanished_part").figures, /gone/);
   const [was, is] = of("changed_part").figures.split(" → ").map(Number);
