@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The threads of the symbolizer: each takes an entry from the queue, looks for its files and the cache, runs a worker
+ * if it must, and settles the entry.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "symbolizer/debugfind.h"
+#include "symbolizer/symjob.h"
+#include "symbolizer/symtable.h"
+
+#define JOB_TIMEOUT_NS (60 * NS_PER_S)
+
+/* A job in progress, for the callback of its quick result. */
+struct work {
+	struct symbolizer *s;
+	struct entry *entry;
+};
+
+/* The quick result: shown while the full one is made. */
+static void take_quick(void *context, struct symfile *quick, const struct symbuild_report *report)
+{
+	struct work *w = context;
+
+	(void)report;
+	if (!quick)
+		return;
+	if (symfile_is_empty(quick)) {
+		symfile_unref(quick);
+		return;
+	}
+	(void)pthread_mutex_lock(&w->s->lock);
+	if (w->entry->symbols) { /* from an earlier look, and better */
+		symfile_unref(quick);
+	} else {
+		symtable_set_symbols(w->s, w->entry, quick);
+		w->entry->state = SYMBOLS_QUICK;
+		w->entry->in_memory = true;
+		(void)pthread_cond_broadcast(&w->s->settled);
+	}
+	(void)pthread_mutex_unlock(&w->s->lock);
+}
+
+/* What goes into the entry when a job has ended. */
+struct outcome {
+	struct symjob_result job;
+	struct symfile *symbols; /* a reference; NULL = none */
+	bool urgent, from_cache, in_memory, unchanged;
+	char source[SYMCACHE_NAME_MAX];
+	char reason[REASON_BYTES];
+};
+
+/* Tries the cache; fills in what is needed to explain the result. */
+static bool try_cache(struct symbolizer *s, struct outcome *o)
+{
+	size_t length;
+
+	if (!s->cache || symcache_open(s->cache, o->source, &o->symbols))
+		return false;
+
+	const void *note = symfile_note(o->symbols, &length);
+
+	o->job = (struct symjob_result){.end = SYMJOB_DONE, .full_fd = -1};
+	if (length == sizeof(o->job.report))
+		memcpy(&o->job.report, note, length);
+	o->from_cache = true;
+	return true;
+}
+
+/* Moves a fresh file into the cache, from where it is mapped again: then it is no longer memory. */
+static void try_store(struct symbolizer *s, struct outcome *o)
+{
+	struct symfile *stored;
+
+	o->in_memory = true;
+	if (!s->cache || o->job.report.split_missing ||
+	    symcache_store(s->cache, o->source, o->job.full_fd) ||
+	    symcache_open(s->cache, o->source, &stored))
+		return;
+	symfile_unref(o->symbols);
+	o->symbols = stored;
+	o->in_memory = false;
+}
+
+static void run_job(struct symbolizer *s, struct entry *e, struct debugfiles *files,
+		    struct outcome *o)
+{
+	struct work work = {s, e};
+	struct symjob job = {
+		.binary = e->binary,
+		.files = files,
+		.worker_path = s->worker_path,
+		.timeout_ns = JOB_TIMEOUT_NS,
+		.background = !o->urgent,
+		.stop_fd = s->stop_fd,
+		.on_quick = take_quick,
+		.context = &work,
+	};
+
+	symjob_run(&job, &o->job);
+	o->symbols = take_ptr(o->job.full);
+	if (o->symbols)
+		try_store(s, o);
+	if (o->job.full_fd >= 0)
+		(void)close(o->job.full_fd); /* mapped or copied by now */
+}
+
+static void apply(struct symbolizer *s, struct entry *e, struct outcome *o)
+{
+	enum symjob_end end = o->job.end;
+	bool failed = end != SYMJOB_DONE || o->job.report.error;
+
+	e->phase = PHASE_SETTLED;
+	e->settled_ns = clock_now_ns();
+	if (o->unchanged || end == SYMJOB_STOPPED) {
+		symfile_unref(o->symbols);
+		return;
+	}
+	e->file_seen = symtable_identify(e->binary);
+	memcpy(e->source, o->source, sizeof(e->source));
+	memcpy(e->reason, o->reason, sizeof(e->reason));
+	e->complete = !failed && o->job.report.dwarf == SYMBUILD_USED &&
+		      !o->job.report.split_missing && !o->job.report.alt_missing;
+	s->stats.files_from_cache += o->from_cache;
+	s->stats.worker_crashes += end == SYMJOB_CRASHED;
+	s->stats.worker_timeouts += end == SYMJOB_TIMEOUT;
+	if (failed) {
+		s->stats.files_failed++;
+		e->attempts++;
+		e->state = SYMBOLS_FAILED; /* what the quick pass or an earlier look found stays */
+		symfile_unref(o->symbols);
+		return;
+	}
+	s->stats.files_done++;
+	if (o->symbols && !symfile_is_empty(o->symbols)) {
+		symtable_set_symbols(s, e, o->symbols);
+		e->in_memory = o->in_memory;
+		e->state = SYMBOLS_FULL;
+		symtable_limit_memory(s);
+		return;
+	}
+	symfile_unref(o->symbols);
+	symtable_drop_symbols(s, e);
+	e->state = SYMBOLS_NONE;
+}
+
+static void work_on(struct symbolizer *s, struct entry *e, bool urgent)
+{
+	struct debugfiles *files = malloc(sizeof(*files)); /* holds paths: too big for a stack */
+	struct outcome o = {
+		.job = {.end = SYMJOB_FAILED, .error = -ENOMEM, .full_fd = -1},
+		.urgent = urgent,
+	};
+
+	if (files) {
+		debugfind(e->binary, s->debug_dirs, files);
+		symcache_name(e->binary, files, o.source);
+		o.unchanged =
+			e->symbols && e->state == SYMBOLS_FULL && !strcmp(o.source, e->source);
+		if (!o.unchanged && !try_cache(s, &o))
+			run_job(s, e, files, &o);
+		reason_describe(&o.job, files, o.reason, sizeof(o.reason));
+		debugfind_release(files);
+		free(files);
+	}
+	(void)pthread_mutex_lock(&s->lock);
+	apply(s, e, &o);
+	binary_unref(take_ptr(e->binary));
+	(void)pthread_cond_broadcast(&s->settled);
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+/*
+ * The entry a thread is to work on, NO_ENTRY if it has to wait. Urgent ones stand at the head. The first thread takes
+ * nothing else: on a busy machine a worker at the lowest priority may take long, and nobody who waits is to wait for it.
+ */
+static uint32_t next_entry(const struct symbolizer *s, bool only_urgent)
+{
+	if (s->queue_first == NO_ENTRY || (only_urgent && !s->entries[s->queue_first]->urgent))
+		return NO_ENTRY;
+	return s->queue_first;
+}
+
+void *symbolizer_thread(void *argument)
+{
+	struct symbolizer *s = argument;
+
+	(void)pthread_mutex_lock(&s->lock);
+
+	bool only_urgent = !s->threads_running++;
+
+	while (!s->stopping) {
+		uint32_t index = next_entry(s, only_urgent);
+
+		if (index == NO_ENTRY) {
+			(void)pthread_cond_wait(&s->queued, &s->lock);
+			continue;
+		}
+
+		struct entry *e = s->entries[index];
+		bool urgent = e->urgent;
+
+		symtable_dequeue(s, index);
+		e->phase = PHASE_WORKING;
+		(void)pthread_mutex_unlock(&s->lock);
+		work_on(s, e, urgent);
+		(void)pthread_mutex_lock(&s->lock);
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
