@@ -21,6 +21,8 @@ static struct store *contract_create(uint64_t retention_ns, uint64_t limit_bytes
 static int fresh(void **state)
 {
 	(void)state;
+	if (*fixture_directory)
+		remove_directory(); /* that of the test before */
 	make_directory();
 	return 0;
 }
