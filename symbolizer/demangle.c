@@ -33,25 +33,28 @@ static void take_piece(const char *piece, size_t length, void *opaque)
 	buffer_append(&out->text, piece, length);
 }
 
+/* "17h", 16 hex digits and "E": the end of a legacy Rust name, whose parts may have dots. NULL if it is none. */
+static const char *rust_legacy_end(const char *name)
+{
+	for (const char *at = name; (at = strstr(at, "17h")); at++) {
+		size_t digits = strspn(at + 3, "0123456789abcdef");
+		const char *end = at + 3 + digits + 1;
+
+		if (digits == 16 && end[-1] == 'E' && strchr(".@", *end)) /* or its NUL */
+			return end;
+	}
+	return NULL;
+}
+
 /*
  * What compilers append to a mangled name: ".cold", ".part.0", ".constprop.1.isra.0", ".llvm.123", "@@GLIBC_2.2".
- * Returns where it begins, the end of the name if there is nothing. Mangled names have no dots or ats of their own
- * but in the source names of some languages, which then simply stay as they are.
+ * Returns where it begins, the end of the name if there is nothing.
  */
 static const char *find_suffix(const char *name)
 {
-	return name + strcspn(name, ".@");
-}
+	const char *end = strncmp(name, "_ZN", 3) ? NULL : rust_legacy_end(name);
 
-/* "17h" and 16 hex digits before the final E of a legacy Rust name. */
-static bool is_rust_legacy(const char *name, size_t length)
-{
-	if (length < 24 || name[length - 1] != 'E' || memcmp(name + length - 20, "17h", 3))
-		return false;
-	for (size_t i = length - 17; i < length - 1; i++)
-		if (!isxdigit((unsigned char)name[i]))
-			return false;
-	return true;
+	return end ? end : name + strcspn(name, ".@");
 }
 
 /* How often a mangled name refers back to a part of itself: what its output can double with (S_, S0_, T_, ...). */
@@ -119,7 +122,7 @@ static bool demangle_d(const char *mangled, struct buffer *to)
 static bool demangle_pure(const char *name, size_t length, struct buffer *to)
 {
 	if (!strncmp(name, "_Z", 2)) {
-		if (is_rust_legacy(name, length) && demangle_rust(name, to))
+		if (rust_legacy_end(name) == name + length && demangle_rust(name, to))
 			return true;
 		return demangle_cxx(name, to);
 	}
