@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "profiler/bpf_side.h"
+#include "profiler/bpf_side_internal.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -18,31 +18,12 @@
 #include "profiler/online_cpus.h"
 #include "sampler.skel.h"
 
-#define RING_BYTES_MIN	(16u << 10)
-#define RING_BYTES_MAX	(4u << 20)
-#define STASH_RING_MIN	(256u << 10)
-#define STASH_RING_MAX	(2u << 20)
-#define PROCESSES_MAX	16384u
-#define CHUNK_MAP_BYTES (UNWIND_CHUNK_BYTES + 8192u) /* with what the kernel adds */
-#define PROCESS_BYTES	128u /* about, of an entry in the map of processes */
-
-struct bpf_side {
-	struct sampler_bpf *skeleton;
-	struct ring_buffer *rings;
-	int ring_fds[BPF_SIDE_RINGS_MAX]; /* of rings 1.. ; ring 0 is the skeleton's; -1 = none */
-	struct bpf_link *links[CPUS_MAX]; /* by CPU; NULL = not sampled */
-	struct sampler_counters *per_cpu; /* room for reading the counters */
-	int possible_cpus;
-	uint64_t period_ns;
-	uint64_t map_bytes;
-	uint64_t memory_bytes; /* what they may have */
-	uint32_t chunk_max;
-	int *chunk_fds;		     /* by index, chunk_max of them; -1 = none */
-	void **chunks;		     /* mapped; NULL = none */
-	struct bpf_program *program; /* the variant in use */
-	bpf_side_record_fn fn;	     /* of the drain that is going on */
-	void *fn_arg;
-};
+#define RING_BYTES_MIN (16u << 10)
+#define RING_BYTES_MAX (4u << 20)
+#define STASH_RING_MIN (256u << 10)
+#define STASH_RING_MAX (2u << 20)
+#define PROCESSES_MAX  16384u
+#define PROCESS_BYTES  128u /* about, of an entry in the map of processes */
 
 DEFINE_CLEANUP(bpf_side_close, struct bpf_side *)
 
@@ -107,11 +88,6 @@ static bool kernel_has_task_pt_regs(void)
 static bool kernel_has_bpf_loop(void)
 {
 	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) == 1;
-}
-
-static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
-{
-	return value < low ? low : value > high ? high : value;
 }
 
 /* Sizes of the unwinder's maps by the budget; chunks get what is left, made as they are needed. */
@@ -205,123 +181,18 @@ static int make_rings(struct bpf_side *side, uint32_t ring_count, uint32_t bytes
 	return 0;
 }
 
-/* Memory of a map by its fdinfo; 0 if that does not say. */
-static uint64_t map_memory(int fd)
-{
-	char path[64], text[1024];
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	auto_close int info = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
-	if (length <= 0)
-		return 0;
-
-	text[length] = '\0';
-	uint64_t bytes;
-	char *line = strstr(text, "memlock:");
-	char *rest = line ? line + strlen("memlock:") : NULL;
-	const char *number = rest ? strsep(&rest, "\n") : NULL;
-	return number && !parse_u64(number + strspn(number, "\t "), &bytes) ? bytes : 0;
-}
-
 static uint64_t sum_map_memory(const struct bpf_side *side)
 {
 	uint64_t bytes = 0;
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, side->skeleton->obj) bytes += map_memory(bpf_map__fd(map));
+	bpf_object__for_each_map(map, side->skeleton->obj) bytes +=
+		bpf_side_map_memory(bpf_map__fd(map));
 	for (size_t i = 0; i < BPF_SIDE_RINGS_MAX; i++) {
 		if (side->ring_fds[i] >= 0)
-			bytes += map_memory(side->ring_fds[i]);
+			bytes += bpf_side_map_memory(side->ring_fds[i]);
 	}
 	return bytes;
-}
-
-/* --- the unwinder's memory ------------------------------------------------------------------------- */
-
-/* Leave to chunks what the other maps do not take of the budget. */
-static int fit_chunks(struct bpf_side *side)
-{
-	uint64_t left =
-		side->memory_bytes > side->map_bytes ? side->memory_bytes - side->map_bytes : 0;
-	uint32_t fit = (uint32_t)clamp(left / CHUNK_MAP_BYTES, 2, side->chunk_max);
-
-	side->chunk_max = fit;
-	side->chunks = calloc(fit, sizeof(side->chunks[0]));
-	side->chunk_fds = calloc(fit, sizeof(side->chunk_fds[0]));
-	if (!side->chunks || !side->chunk_fds)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < fit; i++)
-		side->chunk_fds[i] = -1;
-	return 0;
-}
-
-uint32_t bpf_side_chunk_max(const struct bpf_side *side)
-{
-	return side->chunk_max;
-}
-
-int bpf_side_add_chunk(struct bpf_side *side, uint32_t index, void **ret)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-
-	if (index >= side->chunk_max || side->chunks[index])
-		return -ENOSPC;
-	auto_close int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "unwind_chunk", sizeof(uint32_t),
-					   UNWIND_CHUNK_BYTES, 1, &options);
-	if (fd < 0)
-		return fd;
-	void *bytes = mmap(NULL, UNWIND_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	int error = bpf_map_update_elem(bpf_map__fd(side->skeleton->maps.unwind_chunks), &index,
-					&fd, BPF_ANY);
-	if (error) {
-		(void)munmap(bytes, UNWIND_CHUNK_BYTES); /* just mapped */
-		return error;
-	}
-	side->map_bytes += map_memory(fd);
-	side->chunks[index] = bytes;
-	side->chunk_fds[index] = take_fd(fd);
-	*ret = bytes;
-	return 0;
-}
-
-int bpf_side_put_process(struct bpf_side *side, uint32_t tgid,
-			 const struct unwind_process_entry *entry)
-{
-	return bpf_map_update_elem(bpf_map__fd(side->skeleton->maps.unwind_processes), &tgid, entry,
-				   BPF_ANY);
-}
-
-void bpf_side_drop_process(struct bpf_side *side, uint32_t tgid)
-{
-	/* It may not be there: the map may have been full. */
-	(void)bpf_map_delete_elem(bpf_map__fd(side->skeleton->maps.unwind_processes), &tgid);
-}
-
-void bpf_side_wait_for_programs(struct bpf_side *side)
-{
-	struct timespec moment = {.tv_nsec = 10 * NS_PER_MS};
-
-	(void)side;
-	/*
-	 * Programs run as RCU readers, and this membarrier(2) is synchronize_rcu(). It is refused with nohz_full;
-	 * a pause is then far longer than any program runs.
-	 */
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		(void)nanosleep(&moment, NULL); /* signals are blocked in our threads */
-}
-
-static void free_chunks(struct bpf_side *side)
-{
-	for (uint32_t i = 0; side->chunks && side->chunk_fds && i < side->chunk_max; i++) {
-		if (side->chunks[i])
-			(void)munmap(side->chunks[i], UNWIND_CHUNK_BYTES); /* mapped by us */
-		if (side->chunk_fds[i] >= 0)
-			(void)close(side->chunk_fds[i]); /* a map */
-	}
-	free(side->chunks);
-	free(side->chunk_fds);
 }
 
 /* --- life ----------------------------------------------------------------------------------------- */
@@ -356,7 +227,7 @@ int bpf_side_open(const struct bpf_side_options *options, struct bpf_side **ret)
 	if (error)
 		return error;
 	side->map_bytes = sum_map_memory(side);
-	error = fit_chunks(side);
+	error = bpf_side_fit_chunks(side);
 	if (error)
 		return error;
 	*ret = take_ptr(side);
@@ -374,7 +245,7 @@ void bpf_side_close(struct bpf_side *side)
 		if (side->ring_fds[i] >= 0)
 			(void)close(side->ring_fds[i]); /* a map */
 	}
-	free_chunks(side);
+	bpf_side_free_chunks(side);
 	sampler_bpf__destroy(side->skeleton);
 	free(side->per_cpu);
 	free(side);
@@ -484,4 +355,14 @@ void bpf_side_run_stats(const struct bpf_side *side, uint64_t *ret_ns, uint64_t 
 		return;
 	*ret_ns = info.run_time_ns;
 	*ret_count = info.run_cnt;
+}
+
+int bpf_side_chunks_fd(const struct bpf_side *side)
+{
+	return bpf_map__fd(side->skeleton->maps.unwind_chunks);
+}
+
+int bpf_side_processes_fd(const struct bpf_side *side)
+{
+	return bpf_map__fd(side->skeleton->maps.unwind_processes);
 }
