@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "symbolizer/dwarf.h"
+#include "symbolizer/dwarf_value.h"
 
 DEFINE_CLEANUP(dwarf_abbrevs_free, struct dwarf_abbrevs *)
 

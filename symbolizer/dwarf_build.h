@@ -9,6 +9,7 @@
 
 #include "symbolizer/dwarf.h"
 #include "symbolizer/dwarf_split.h"
+#include "symbolizer/dwarf_value.h"
 #include "symbolizer/elfsyms.h"
 #include "symbolizer/paint.h"
 #include "symbolizer/symfile_write.h"

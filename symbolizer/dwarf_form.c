@@ -2,6 +2,7 @@
 #include <dwarf.h>
 
 #include "symbolizer/dwarf.h"
+#include "symbolizer/dwarf_value.h"
 
 int dwarf_form_bytes(uint16_t form, const struct dwarf_abbrevs *shape)
 {

@@ -4,6 +4,8 @@
 #include <dwarf.h>
 
 #include "symbolizer/dwarf.h"
+#include "symbolizer/dwarf_build.h"
+#include "symbolizer/dwarf_value.h"
 
 struct listing {
 	const struct dwarf_unit *unit;
@@ -131,10 +133,12 @@ static int list_indirect(struct listing *l, const struct dwarf_value *ranges)
 	return list_new(l, unit->file->rnglists, offset);
 }
 
-int dwarf_list_ranges(const struct dwarf_unit *unit, const struct dwarf_value *low,
-		      const struct dwarf_value *high, const struct dwarf_value *ranges,
+int dwarf_list_ranges(const struct dwarf_unit *unit, const struct dwarf_entry *entry,
 		      dwarf_range_fn *each, void *context)
 {
+	const struct dwarf_value *low = &entry->low_pc;
+	const struct dwarf_value *high = &entry->high_pc;
+	const struct dwarf_value *ranges = &entry->ranges;
 	struct listing l = {.unit = unit, .each = each, .context = context};
 	uint64_t start, end;
 

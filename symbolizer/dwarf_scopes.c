@@ -108,8 +108,7 @@ static int take_function(struct walk *w, struct cursor *c, const struct dwarf_ab
 	w->scope = SYMFILE_NONE;
 	w->inlined = abbrev->tag == DW_TAG_inlined_subroutine;
 
-	int err = dwarf_list_ranges(w->unit, &entry.low_pc, &entry.high_pc, &entry.ranges,
-				    take_range, w);
+	int err = dwarf_list_ranges(w->unit, &entry, take_range, w);
 
 	w->entry = NULL;
 	*ret_scope = w->scope != SYMFILE_NONE ? w->scope : w->inlined ? w->parent : SYMFILE_NONE;
@@ -130,8 +129,7 @@ static int take_entry(struct walk *w, struct cursor *c, const struct dwarf_abbre
 	case DW_TAG_partial_unit:
 	case DW_TAG_skeleton_unit:
 		dwarf_read_entry(c, w->unit, abbrev, &entry);
-		if (dwarf_list_ranges(w->unit, &entry.low_pc, &entry.high_pc, &entry.ranges,
-				      take_unit_range, w) == -ENOMEM)
+		if (dwarf_list_ranges(w->unit, &entry, take_unit_range, w) == -ENOMEM)
 			return -ENOMEM;
 		return 0;
 	default:

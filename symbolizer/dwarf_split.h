@@ -10,6 +10,7 @@
 #define HEARTH_SYMBOLIZER_DWARF_SPLIT_H
 
 #include "symbolizer/dwarf.h"
+#include "symbolizer/dwarf_value.h"
 #include "symbolizer/symbuild.h"
 
 struct dwarf_splits {

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "symbolizer/dwarf.h"
+#include "symbolizer/dwarf_value.h"
 
 #define UNITS_MAX	 (4u << 20)
 #define HEADER_BYTES_MAX 64
