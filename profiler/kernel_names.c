@@ -11,13 +11,21 @@
 #include "base/clock.h"
 #include "symbolizer/ksyms.h"
 
-#define RELOAD_NS   (10 * NS_PER_S) /* reading costs some 50 ms: at most this often */
-#define MODULES_MAX 1024u
+#define RELOAD_NS     (10 * NS_PER_S)  /* reading costs some 60 ms: at most this often */
+#define RELOAD_NS_MAX (640 * NS_PER_S) /* and less and less often while that does not help */
+#define MODULES_MAX   1024u
+#define CHANGED_MAX   256u /* changed places told apart; more = all of the kernel */
+
+struct range {
+	uint64_t start, end;
+};
 
 struct kernel_names {
 	struct ksyms *ksyms; /* NULL = could not be read */
-	bool stale;
 	uint64_t loaded_ns;
+	uint64_t reload_ns;		   /* until the next reading, at least */
+	struct range changed[CHANGED_MAX]; /* since it was read */
+	size_t changed_count;
 	struct binary *image;
 	struct binary **modules; /* "[name]" each, one reference each */
 	size_t module_count, module_capacity;
@@ -35,6 +43,7 @@ int kernel_names_create(struct kernel_names **ret)
 	if (error)
 		return error;
 	k->loaded_ns = clock_now_ns();
+	k->reload_ns = RELOAD_NS;
 	(void)ksyms_load("/proc/kallsyms", &k->ksyms); /* nameless then */
 	*ret = take_ptr(k);
 	return 0;
@@ -52,9 +61,24 @@ void kernel_names_destroy(struct kernel_names *k)
 	free(k);
 }
 
-void kernel_names_mark_stale(struct kernel_names *k)
+void kernel_names_mark_changed(struct kernel_names *k, uint64_t start, uint64_t bytes)
 {
-	k->stale = true;
+	struct range range = {.start = start, .end = start + bytes};
+
+	if (k->changed_count == CHANGED_MAX) {
+		k->changed_count = 0;
+		range = (struct range){.start = 0, .end = UINT64_MAX};
+	}
+	k->changed[k->changed_count++] = range;
+}
+
+static bool has_changed(const struct kernel_names *k, uint64_t addr)
+{
+	for (size_t i = 0; i < k->changed_count; i++) {
+		if (addr >= k->changed[i].start && addr < k->changed[i].end)
+			return true;
+	}
+	return false;
 }
 
 /* The binary of a module, made when first seen; the image's if there are too many. */
@@ -81,32 +105,34 @@ static void reload(struct kernel_names *k, uint64_t now_ns)
 	struct ksyms *newer;
 
 	k->loaded_ns = now_ns;
-	k->stale = false;
+	k->changed_count = 0;
 	if (ksyms_load("/proc/kallsyms", &newer))
 		return; /* the old state is better than none */
 	ksyms_destroy(k->ksyms);
 	k->ksyms = newer;
 }
 
+static int look_up(const struct kernel_names *k, uint64_t addr, struct ksym *ret)
+{
+	return k->ksyms ? ksyms_lookup(k->ksyms, addr, ret) : -ENOENT;
+}
+
 void kernel_names_find(struct kernel_names *k, uint64_t addr, uint64_t now_ns,
 		       struct kernel_name *ret)
 {
 	struct ksym symbol;
-	bool may_reload = now_ns - k->loaded_ns >= RELOAD_NS;
+	int error = has_changed(k, addr) ? -ESTALE : look_up(k, addr, &symbol);
 
-	if (k->stale && may_reload) {
+	if (error && now_ns > k->loaded_ns + k->reload_ns) {
 		reload(k, now_ns);
-		may_reload = false;
+		error = look_up(k, addr, &symbol);
+		k->reload_ns = !error			      ? RELOAD_NS
+			       : k->reload_ns < RELOAD_NS_MAX ? k->reload_ns * 2
+							      : RELOAD_NS_MAX;
 	}
-	int error = k->ksyms ? ksyms_lookup(k->ksyms, addr, &symbol) : -ENOENT;
-	if (error && may_reload) {
-		reload(k, now_ns);
-		error = k->ksyms ? ksyms_lookup(k->ksyms, addr, &symbol) : -ENOENT;
-	}
-
 	*ret = (struct kernel_name){.binary = k->image};
 	if (error)
-		return;
+		return; /* no name is better than one that may be another's */
 	ret->function = symbol.name;
 	if (symbol.module)
 		ret->binary = module_binary(k, symbol.module);

@@ -32,10 +32,13 @@ int kernel_names_create(struct kernel_names **ret);
 /** Free; NULL allowed. */
 void kernel_names_destroy(struct kernel_names *k);
 
-/** Say that kernel code came or went. */
-void kernel_names_mark_stale(struct kernel_names *k);
+/** Say that kernel code came to or went from @bytes at @start. */
+void kernel_names_mark_changed(struct kernel_names *k, uint64_t start, uint64_t bytes);
 
-/** Find what an address belongs to; reads the symbols again, now and then, if they are stale or lack it. */
+/**
+ * Find what an address belongs to. Reads the symbols again, now and then, if the address lies where code changed or
+ * is covered by none.
+ */
 void kernel_names_find(struct kernel_names *k, uint64_t addr, uint64_t now_ns,
 		       struct kernel_name *ret);
 

@@ -157,7 +157,7 @@ static int take_sideband(const void *record, size_t size, void *arg)
 	else if (event.type == SIDEBAND_LOST)
 		count_sideband_lost(p, event.lost_count);
 	else if (event.type == SIDEBAND_KSYMBOL)
-		kernel_names_mark_stale(p->kernel_names);
+		kernel_names_mark_changed(p->kernel_names, event.start, event.bytes);
 	else if (event.type != SIDEBAND_OTHER &&
 		 event_queue_push(&p->queue, QUEUED_SIDEBAND, event.time_ns, record, size))
 		count_sideband_lost(p, 1);
