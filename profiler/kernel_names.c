@@ -2,7 +2,11 @@
 #include "profiler/kernel_names.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +25,14 @@ struct range {
 };
 
 struct kernel_names {
-	struct ksyms *ksyms; /* NULL = could not be read */
+	struct ksyms *ksyms; /* NULL = not read yet, or could not be */
+
+	/* Reading goes on in a thread of its own: it takes longer than a round of the loop may. */
+	pthread_t reader;
+	bool is_reading;      /* the thread was started and not joined */
+	atomic_bool has_read; /* it is about to end */
+	struct ksyms *read;   /* its result, owned, valid once it is joined; NULL = failed */
+
 	uint64_t loaded_ns;
 	uint64_t reload_ns;		   /* until the next reading, at least */
 	struct range changed[CHANGED_MAX]; /* since it was read */
@@ -33,6 +44,43 @@ struct kernel_names {
 
 DEFINE_CLEANUP(kernel_names_destroy, struct kernel_names *)
 
+static void *read_symbols(void *arg)
+{
+	struct kernel_names *k = arg;
+
+	if (ksyms_load("/proc/kallsyms", &k->read))
+		k->read = NULL;
+	k->has_read = true;
+	return NULL;
+}
+
+static void start_reading(struct kernel_names *k, uint64_t now_ns)
+{
+	sigset_t all, before;
+
+	k->loaded_ns = now_ns;
+	k->changed_count = 0;
+	k->has_read = false;
+	/* Signals are for the threads of the program, not for ours. */
+	(void)sigfillset(&all); /* these do not fail for valid arguments */
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	k->is_reading = !pthread_create(&k->reader, NULL, read_symbols, k);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Take what the thread has read, if it is done, or if @wait. The old state is better than none. */
+static void finish_reading(struct kernel_names *k, bool wait)
+{
+	if (!k->is_reading || (!wait && !k->has_read))
+		return;
+	(void)pthread_join(k->reader, NULL); /* it is ours and not joined yet */
+	k->is_reading = false;
+	if (!k->read)
+		return;
+	ksyms_destroy(k->ksyms);
+	k->ksyms = take_ptr(k->read);
+}
+
 int kernel_names_create(struct kernel_names **ret)
 {
 	CLEANUP(kernel_names_destroyp) struct kernel_names *k = calloc(1, sizeof(*k));
@@ -42,9 +90,8 @@ int kernel_names_create(struct kernel_names **ret)
 	int error = binary_create_special(BINARY_KERNEL, "[kernel.kallsyms]", &k->image);
 	if (error)
 		return error;
-	k->loaded_ns = clock_now_ns();
 	k->reload_ns = RELOAD_NS;
-	(void)ksyms_load("/proc/kallsyms", &k->ksyms); /* nameless then */
+	start_reading(k, clock_now_ns());
 	*ret = take_ptr(k);
 	return 0;
 }
@@ -53,6 +100,7 @@ void kernel_names_destroy(struct kernel_names *k)
 {
 	if (!k)
 		return;
+	finish_reading(k, true);
 	for (size_t i = 0; i < k->module_count; i++)
 		binary_unref(k->modules[i]);
 	free(k->modules);
@@ -65,6 +113,7 @@ void kernel_names_mark_changed(struct kernel_names *k, uint64_t start, uint64_t 
 {
 	struct range range = {.start = start, .end = start + bytes};
 
+	k->reload_ns = RELOAD_NS; /* reading will help now */
 	if (k->changed_count == CHANGED_MAX) {
 		k->changed_count = 0;
 		range = (struct range){.start = 0, .end = UINT64_MAX};
@@ -100,18 +149,6 @@ static struct binary *module_binary(struct kernel_names *k, const char *module)
 	return k->modules[k->module_count++];
 }
 
-static void reload(struct kernel_names *k, uint64_t now_ns)
-{
-	struct ksyms *newer;
-
-	k->loaded_ns = now_ns;
-	k->changed_count = 0;
-	if (ksyms_load("/proc/kallsyms", &newer))
-		return; /* the old state is better than none */
-	ksyms_destroy(k->ksyms);
-	k->ksyms = newer;
-}
-
 static int look_up(const struct kernel_names *k, uint64_t addr, struct ksym *ret)
 {
 	return k->ksyms ? ksyms_lookup(k->ksyms, addr, ret) : -ENOENT;
@@ -121,15 +158,15 @@ void kernel_names_find(struct kernel_names *k, uint64_t addr, uint64_t now_ns,
 		       struct kernel_name *ret)
 {
 	struct ksym symbol;
-	int error = has_changed(k, addr) ? -ESTALE : look_up(k, addr, &symbol);
 
-	if (error && now_ns > k->loaded_ns + k->reload_ns) {
-		reload(k, now_ns);
-		error = look_up(k, addr, &symbol);
-		k->reload_ns = !error			      ? RELOAD_NS
-			       : k->reload_ns < RELOAD_NS_MAX ? k->reload_ns * 2
-							      : RELOAD_NS_MAX;
+	finish_reading(k, !k->ksyms);
+	int error = has_changed(k, addr) ? -ESTALE : look_up(k, addr, &symbol);
+	if (error && !k->is_reading && now_ns > k->loaded_ns + k->reload_ns) {
+		start_reading(k, now_ns);
+		if (k->reload_ns < RELOAD_NS_MAX)
+			k->reload_ns *= 2;
 	}
+
 	*ret = (struct kernel_name){.binary = k->image};
 	if (error)
 		return; /* no name is better than one that may be another's */

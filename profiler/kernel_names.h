@@ -21,7 +21,7 @@ struct kernel_name {
 };
 
 /**
- * Read the kernel's symbols; without the right to see them all stay nameless.
+ * Begin to read the kernel's symbols, in the background; without the right to see them all stay nameless.
  *
  * @ret: on success owned by the caller, free with kernel_names_destroy()
  *
@@ -36,8 +36,8 @@ void kernel_names_destroy(struct kernel_names *k);
 void kernel_names_mark_changed(struct kernel_names *k, uint64_t start, uint64_t bytes);
 
 /**
- * Find what an address belongs to. Reads the symbols again, now and then, if the address lies where code changed or
- * is covered by none.
+ * Find what an address belongs to; waits for the first reading. If the address lies where code changed or is covered
+ * by no symbol, it stays nameless for now, and the symbols are read again, now and then, in the background.
  */
 void kernel_names_find(struct kernel_names *k, uint64_t addr, uint64_t now_ns,
 		       struct kernel_name *ret);

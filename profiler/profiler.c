@@ -126,12 +126,14 @@ int profiler_create(const struct profiler_options *options, struct profiler **re
 		.memory_bytes = p->options.bpf_memory_bytes,
 		.drain_ns = DRAIN_NS,
 	};
+	/* The tables first: the kernel's names are read in the background while the verifier is at work. */
+	error = create_tables(p);
+	if (error)
+		return fail(STEP_OTHER, error, error_text, error_size);
 	error = bpf_side_open(&bpf_options, &p->bpf);
 	if (error)
 		return fail(STEP_LOAD_BPF, error, error_text, error_size);
-	error = create_tables(p);
-	if (!error)
-		error = unwind_loader_create(p->bpf, &p->unwind);
+	error = unwind_loader_create(p->bpf, &p->unwind);
 	if (!error)
 		error = create_wakeup(p);
 	if (error)
