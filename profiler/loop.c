@@ -397,7 +397,7 @@ static void end_loop(struct profiler *p)
 	profiler_publish(p);
 
 	(void)pthread_mutex_lock(&p->lock); /* see above */
-	p->loop_ended = true;
+	p->loop_runs = false;
 	(void)pthread_cond_broadcast(&p->served);
 	(void)pthread_mutex_unlock(&p->lock);
 }

@@ -58,11 +58,14 @@ static int open_event(int cpu, size_t wakeup_bytes)
 
 int perf_ring_open(int cpu, size_t data_bytes, struct perf_ring **ret)
 {
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	if (data_bytes < page_bytes || (data_bytes & (data_bytes - 1)))
+		return -EINVAL;
 	CLEANUP(perf_ring_closep) struct perf_ring *ring = calloc(1, sizeof(*ring));
 	if (!ring)
 		return -ENOMEM;
 
-	ring->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	ring->page_bytes = page_bytes;
 	ring->data_bytes = data_bytes;
 	ring->fd = open_event(cpu, data_bytes / WAKEUP_SHARE);
 	if (ring->fd < 0)

@@ -23,8 +23,8 @@ typedef int (*perf_ring_record_fn)(const void *record, size_t size, void *arg);
  * @data_bytes: size of the ring, a power of two times the page size
  * @ret: on success owned by the caller, free with perf_ring_close()
  *
- * Returns 0; -ENODEV if the CPU is offline; -EACCES, -EPERM; -EMFILE; -ENOMEM; other -errno of perf_event_open(2)
- * and mmap(2).
+ * Returns 0; -EINVAL if @data_bytes is no such size; -ENODEV if the CPU is offline; -EACCES, -EPERM; -EMFILE; -ENOMEM;
+ * other -errno of perf_event_open(2) and mmap(2).
  */
 int perf_ring_open(int cpu, size_t data_bytes, struct perf_ring **ret);
 

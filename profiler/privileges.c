@@ -116,6 +116,8 @@ static const char *advice(const struct privileges *p, enum privilege_step step, 
 		return "too many open files; raise the limit (`ulimit -n 65536`, LimitNOFILE=)";
 	if (error == -ENOMEM)
 		return "out of memory, or over the memory limit of the cgroup; allow 64 MiB";
+	if (error == -ENOSPC && step == STEP_LOAD_BPF)
+		return "the budget for BPF memory does not hold the smallest buffers; allow more";
 	if (error == -ENOSYS)
 		return "this kernel is built without it (CONFIG_BPF_SYSCALL, CONFIG_PERF_EVENTS)";
 	if (step == STEP_LOAD_BPF)

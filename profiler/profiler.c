@@ -195,11 +195,13 @@ int profiler_start(struct profiler *p, char *error_text, size_t error_size)
 	(void)sigfillset(&all); /* these do not fail for valid arguments */
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	p->stopping = false;
-	p->loop_ended = false;
+	p->loop_runs = true; /* nobody else looks at it before the thread is there */
 	error = -pthread_create(&p->thread, NULL, profiler_loop, p);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
+	if (error) {
+		p->loop_runs = false;
 		return fail(STEP_OTHER, error, error_text, error_size);
+	}
 	(void)pthread_setname_np(p->thread, "hearth-sampler"); /* for ps only */
 	p->is_running = true;
 	return 0;
@@ -235,7 +237,7 @@ int profiler_snapshot(struct profiler *p, struct window **ret)
 	p->snapshot_waiters++;
 	wake_loop(p);
 	int error = 0;
-	while (p->snapshots_served < ticket && !p->loop_ended && !error)
+	while (p->snapshots_served < ticket && p->loop_runs && !error)
 		error = pthread_cond_timedwait(&p->served, &p->lock, &deadline);
 
 	int result = -ESHUTDOWN;

@@ -62,7 +62,7 @@ struct profiler {
 	uint64_t snapshots_served; /* tickets up to here are answered by `snapshot` */
 	uint64_t snapshot_waiters;
 	struct window *snapshot; /* one reference; NULL if making it failed */
-	bool loop_ended;
+	bool loop_runs;
 };
 
 /** The loop: runs until `stopping`; closes the last window. @arg: struct profiler. */
