@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -18,6 +20,7 @@
 #include "profiler/online_cpus.h"
 #include "sampler.skel.h"
 
+#define LOAD_TRIES     5
 #define RING_BYTES_MIN (16u << 10)
 #define RING_BYTES_MAX (4u << 20)
 #define STASH_RING_MIN (256u << 10)
@@ -145,6 +148,25 @@ static int load(struct bpf_side *side, uint32_t ring_count, uint32_t bytes, bool
 	return error;
 }
 
+/*
+ * The verifier gives up with EAGAIN when a signal is on its way to the thread, and libbpf tries five times: too few
+ * where signals come more often than verifying takes. So none come, and what else interrupts it gets more tries.
+ */
+static int load_patiently(struct bpf_side *side, uint32_t ring_count, uint32_t bytes, bool bounded)
+{
+	sigset_t all, before;
+	int error = -EAGAIN;
+
+	(void)sigfillset(&all); /* these do not fail for valid arguments */
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (int tries = 0; error == -EAGAIN && tries < LOAD_TRIES; tries++) {
+		sampler_bpf__destroy(side->skeleton);
+		error = load(side, ring_count, bytes, bounded);
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
 static int take_record(void *arg, void *bytes, size_t size)
 {
 	struct bpf_side *side = arg;
@@ -221,7 +243,7 @@ int bpf_side_open(const struct bpf_side_options *options, struct bpf_side **ret)
 	uint32_t bytes = ring_bytes(options, ring_count);
 	if (!bytes)
 		return -ENOSPC;
-	int error = load(side, ring_count, bytes, options->bounded);
+	int error = load_patiently(side, ring_count, bytes, options->bounded);
 	if (!error)
 		error = make_rings(side, ring_count, bytes);
 	if (error)

@@ -118,6 +118,8 @@ static const char *advice(const struct privileges *p, enum privilege_step step, 
 		return "out of memory, or over the memory limit of the cgroup; allow 64 MiB";
 	if (error == -ENOSPC && step == STEP_LOAD_BPF)
 		return "the budget for BPF memory does not hold the smallest buffers; allow more";
+	if (error == -EAGAIN)
+		return "the verifier was interrupted again and again; try once more";
 	if (error == -ENOSYS)
 		return "this kernel is built without it (CONFIG_BPF_SYSCALL, CONFIG_PERF_EVENTS)";
 	if (step == STEP_LOAD_BPF)

@@ -79,7 +79,9 @@ static _Noreturn void run_child(int elf_fd, int out_fd)
 	(void)sigaddset(&alarm_only, SIGALRM);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* these do not fail for valid arguments */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+#ifndef __SANITIZE_ADDRESS__ /* whose shadow memory is larger than any limit */
 	limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
+#endif
 	limit(RLIMIT_CPU, CHILD_CPU_SECONDS);
 	limit(RLIMIT_FSIZE, CHILD_FILE_BYTES);
 	limit(RLIMIT_CORE, 0);

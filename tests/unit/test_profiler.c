@@ -105,12 +105,13 @@ static void a_snapshot_holds_all_up_to_the_call(void **state)
 
 	(void)state;
 	start(p);
-	burn(200 * NS_PER_MS);
-	uint64_t asked_ns = clock_now_ns();
+	uint64_t before_ns = clock_process_cpu_ns(); /* of the loop thread, too */
+	burn(300 * NS_PER_MS);
+	uint64_t used_ns = clock_process_cpu_ns() - before_ns, asked_ns = clock_now_ns();
 	assert_int_equal(profiler_snapshot(p, &w), 0);
 	assert_true(clock_now_ns() - asked_ns < 2 * NS_PER_S);
 	assert_sound(w);
-	assert_in_range(own_cpu_ns(w), 150 * NS_PER_MS, 260 * NS_PER_MS);
+	assert_in_range(own_cpu_ns(w), used_ns * 85 / 100, used_ns * 120 / 100);
 
 	/* The next one holds more; the one in hand stays as it is. */
 	struct window *later = NULL;
@@ -126,22 +127,27 @@ static void a_snapshot_holds_all_up_to_the_call(void **state)
 	window_unref(later);
 }
 
+#define WINDOWS_MAX 4096
+
 struct collected {
-	struct window *windows[32];
-	size_t count;
+	struct window *windows[WINDOWS_MAX];
+	size_t count, dropped;
 };
 
 static void collect(struct window *w, void *arg)
 {
 	struct collected *c = arg;
 
-	assert_true(c->count < 32);
-	c->windows[c->count++] = window_ref(w);
+	/* On the loop thread, where the test cannot fail. */
+	if (c->count < WINDOWS_MAX)
+		c->windows[c->count++] = window_ref(w);
+	else
+		c->dropped++;
 }
 
 static void windows_follow_each_other_without_gaps(void **state)
 {
-	struct collected c = {0};
+	static struct collected c;
 	const struct profiler_options options = {.frequency_hz = 499,
 						 .window_ns = 100 * NS_PER_MS,
 						 .on_window = collect,
@@ -152,11 +158,12 @@ static void windows_follow_each_other_without_gaps(void **state)
 
 	(void)state;
 	start(p);
-	uint64_t before_ns = thread_cpu_ns();
+	uint64_t before_ns = clock_process_cpu_ns();
 	burn(400 * NS_PER_MS);
-	uint64_t used_ns = thread_cpu_ns() - before_ns;
+	uint64_t used_ns = clock_process_cpu_ns() - before_ns;
 	profiler_stop(p);
 	assert_true(c.count >= 4);
+	assert_int_equal(c.dropped, 0);
 	for (size_t i = 0; i < c.count; i++) {
 		assert_sound(c.windows[i]);
 		if (i) /* the two clocks may be adjusted against each other */
@@ -165,9 +172,10 @@ static void windows_follow_each_other_without_gaps(void **state)
 					c.windows[i - 1]->wall_end_ns + NS_PER_MS);
 		own_ns += own_cpu_ns(c.windows[i]);
 		all += c.windows[i]->sample_count;
-		window_unref(c.windows[i]);
 	}
-	assert_in_range(own_ns, used_ns * 85 / 100, used_ns * 115 / 100);
+	for (size_t i = 0; i < c.count; i++)
+		window_unref(c.windows[i]);
+	assert_in_range(own_ns, used_ns * 85 / 100, used_ns * 120 / 100);
 	profiler_stats(p, &stats);
 	assert_int_equal(stats.samples_user + stats.samples_kernel, all);
 	assert_int_equal(stats.sampled_cpus, 0); /* detached */
