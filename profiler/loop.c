@@ -21,12 +21,12 @@
 #include "base/clock.h"
 #include "profiler/profiler_internal.h"
 
-#define SETTLE_NS	    (2 * NS_PER_MS)
-#define DRAIN_NS	    (100 * NS_PER_MS) /* between rounds when nothing happens */
-#define ROUND_PAUSE_NS	    (20 * NS_PER_MS)  /* between rounds at least, however much happens */
-#define CPU_CHECK_NS	    (1 * NS_PER_S)
-#define STASH_DEFERRALS_MAX 100u /* rounds that a stash waits for a table: some seconds */
-#define DEFERRALS_MAX	    5u	 /* rounds that a sample waits for its stack */
+#define SETTLE_NS      (2 * NS_PER_MS)
+#define DRAIN_NS       (100 * NS_PER_MS) /* between rounds when nothing happens */
+#define ROUND_PAUSE_NS (20 * NS_PER_MS)	 /* between rounds at least, however much happens */
+#define CPU_CHECK_NS   (1 * NS_PER_S)
+#define PATIENCE_NS    (2 * NS_PER_S) /* that a window stays open for what it lacks */
+#define CATCH_UP_NS    (NS_PER_S / 2) /* that a snapshot, and the end, wait for it */
 
 /* --- CPUs ----------------------------------------------------------------------------------------- */
 
@@ -100,209 +100,62 @@ static void close_window(struct profiler *p, uint64_t end_ns)
 	p->epoch = epoch;
 }
 
-static void close_windows_before(struct profiler *p, uint64_t time_ns)
+/* --- rounds --------------------------------------------------------------------------------------- */
+
+static void sleep_ns(uint64_t ns)
 {
-	while (time_ns >= p->window_end_ns)
-		close_window(p, p->window_end_ns);
-}
+	struct timespec span = {.tv_sec = (time_t)(ns / NS_PER_S),
+				.tv_nsec = (long)(ns % NS_PER_S)};
 
-/* --- taking in ------------------------------------------------------------------------------------ */
-
-static void count_lost(struct profiler *p, enum lost_reason reason)
-{
-	p->totals.lost[reason]++;
-	p->builder.w.lost[reason]++;
-}
-
-static void take_record(const struct record_header *record, size_t size, void *arg)
-{
-	struct profiler *p = arg;
-
-	if (record->type == RECORD_STACK && size >= sizeof(struct stack_record)) {
-		const struct stack_record *stack = (const void *)record;
-		struct stack_table *table = &p->stacks[stack->epoch & 1];
-
-		/* What is refused here is counted with the samples that miss it. */
-		if (table->epoch == stack->epoch)
-			(void)stack_table_add(table, stack, size);
-	} else if (record->type == RECORD_STASH && size >= sizeof(struct stash_record)) {
-		const struct stash_record *stash = (const void *)record;
-
-		if (size == sizeof(*stash) + stash->stack_bytes && size <= sizeof(p->stash) &&
-		    stash->kernel_count <= SAMPLE_KERNEL_FRAMES_MAX &&
-		    event_queue_push(&p->queue, QUEUED_STASH, stash->sample.time_ns, stash, size))
-			count_lost(p, LOST_NO_MEMORY);
-	} else if (record->type == RECORD_SAMPLE && size == sizeof(struct sample_record)) {
-		const struct sample_record *sample = (const void *)record;
-
-		if (event_queue_push(&p->queue, QUEUED_SAMPLE, sample->time_ns, sample, size))
-			count_lost(p, LOST_NO_MEMORY);
-	}
-}
-
-static void count_sideband_lost(struct profiler *p, uint64_t count)
-{
-	p->totals.sideband_lost += count;
-	process_table_mark_stale(p->processes);
-}
-
-static int take_sideband(const void *record, size_t size, void *arg)
-{
-	struct profiler *p = arg;
-	struct sideband_event event;
-
-	/* A time that is still to come would end all windows up to it. */
-	if (sideband_parse(record, size, &event) || event.time_ns > clock_now_ns())
-		count_sideband_lost(p, 1);
-	else if (event.type == SIDEBAND_LOST)
-		count_sideband_lost(p, event.lost_count);
-	else if (event.type == SIDEBAND_KSYMBOL)
-		kernel_names_mark_changed(p->kernel_names, event.start, event.bytes);
-	else if (event.type != SIDEBAND_OTHER &&
-		 event_queue_push(&p->queue, QUEUED_SIDEBAND, event.time_ns, record, size))
-		count_sideband_lost(p, 1);
-	return 0;
-}
-
-static void drain_sideband(struct profiler *p)
-{
-	for (int cpu = 0; cpu < CPUS_MAX; cpu++) {
-		if (p->sideband[cpu] && perf_ring_drain(p->sideband[cpu], take_sideband, p))
-			count_sideband_lost(p, 1);
-	}
-}
-
-bool profiler_replacement_waits(void *arg, uint32_t tgid)
-{
-	struct profiler *p = arg;
-
-	drain_sideband(p);
-	for (size_t i = p->queue.taken; i < p->queue.count; i++) {
-		const struct queued_event *queued = &p->queue.events[i];
-		struct sideband_event event;
-
-		if (queued->kind != QUEUED_SIDEBAND ||
-		    sideband_parse(p->queue.bytes + queued->at, queued->size, &event))
-			continue;
-		if (event.type == SIDEBAND_EXEC && event.tgid == tgid)
-			return true;
-		if (event.type == SIDEBAND_FORK && event.tgid == tgid && event.parent_tgid != tgid)
-			return true;
-	}
-	return false;
-}
-
-/* --- applying ------------------------------------------------------------------------------------- */
-
-static void apply_sideband(struct profiler *p, const void *record, size_t size)
-{
-	struct sideband_event event;
-
-	if (sideband_parse(record, size, &event))
-		return; /* cannot be: it was parsed when it was taken in */
-	if (process_table_apply(p->processes, &event))
-		count_sideband_lost(p, 1);
-}
-
-static enum lost_reason reason_of(const struct stack_table *table, int error)
-{
-	switch (error) {
-	case -ENOENT:
-		return table->count >= STACK_TABLE_STACKS_MAX ||
-				       table->frame_count >=
-					       STACK_TABLE_FRAMES_MAX - SAMPLE_FRAMES_MAX
-			       ? LOST_STACK_TABLE
-			       : LOST_LATE;
-	case -ENOSPC:
-		return LOST_WINDOW_FULL;
-	default:
-		return LOST_NO_MEMORY;
-	}
-}
-
-/* Put a sample into the window. Returns 0 (loss is counted); -EAGAIN if its stack is not there yet. */
-static int apply_sample(struct profiler *p, const struct sample_record *sample, bool last_chance)
-{
-	struct stack_table *table = &p->stacks[sample->epoch & 1];
-	struct process *process = process_table_for_sample(p->processes, sample, sample->time_ns);
-	if (!process) {
-		count_lost(p, LOST_NO_MEMORY);
-		return 0;
-	}
-	if (!process->selected)
-		return 0;
-	if (!(sample->flags & SAMPLE_IN_KERNEL))
-		process_drop_previous(process);
-
-	enum stack_verdict verdict;
-	int error = table->epoch == sample->epoch
-			    ? resolver_add(&p->resolver, sample, table, process, &verdict)
-			    : -ENOENT;
-	if (error == -ENOENT && !last_chance)
-		return -EAGAIN;
-	if (error) {
-		count_lost(p, reason_of(table, error));
-		return 0;
-	}
-	p->totals.verdicts[verdict] += sample->weight;
-	if (sample->flags & SAMPLE_IN_KERNEL)
-		p->totals.samples_kernel += sample->weight;
-	else
-		p->totals.samples_user += sample->weight;
-	return 0;
+	(void)nanosleep(&span, NULL); /* signals are blocked here; too short does no harm */
 }
 
 /*
- * Unwind a stash, and put its sample into the window. Returns 0 when that is done or its loss was counted; -EAGAIN if
- * a table it needs is being made.
+ * Take in everything there is and apply what is older than @until_ns. What cannot be applied yet waits; a window
+ * waits for what belongs to it, @patience_ns behind its end at most.
+ *
+ * Returns whether nothing older than @until_ns waits any more.
  */
-static int apply_stash(struct profiler *p, const void *bytes, size_t size, bool last_chance)
-{
-	struct sample_record sample;
-
-	int error = profiler_unwind_stash(p, bytes, size, last_chance, &sample);
-	return error ? error : apply_sample(p, &sample, true);
-}
-
-/* Apply an event that was taken from the queue. Returns 0; -EAGAIN if it has to wait for another round. */
-static int apply_event(struct profiler *p, const struct queued_event *event, const void *bytes,
-		       bool at_end)
-{
-	switch ((enum queued_kind)event->kind) {
-	case QUEUED_SIDEBAND:
-		apply_sideband(p, bytes, event->size);
-		return 0;
-	case QUEUED_STASH:
-		return apply_stash(p, bytes, event->size,
-				   at_end || event->deferrals >= STASH_DEFERRALS_MAX);
-	case QUEUED_SAMPLE:
-		break;
-	}
-	return apply_sample(p, bytes, at_end || event->deferrals >= DEFERRALS_MAX);
-}
-
-/* Take in everything there is and apply what is older than @until_ns. */
-static void run_round(struct profiler *p, uint64_t until_ns)
+static bool run_round(struct profiler *p, uint64_t until_ns, uint64_t patience_ns)
 {
 	const struct queued_event *event;
 	const void *bytes;
+	bool is_done = true;
 
-	(void)bpf_side_drain(p->bpf, take_record, p); /* the next round tries again */
-	unwind_loader_poll(p->unwind);
-	drain_sideband(p);
+	profiler_take_in(p);
 	event_queue_sort(&p->queue);
-	while ((event = event_queue_next(&p->queue, until_ns, &bytes))) {
-		close_windows_before(p, event->time_ns);
-		if (apply_event(p, event, bytes, until_ns == UINT64_MAX) == -EAGAIN)
-			event_queue_defer(&p->queue);
+	for (;;) {
+		uint64_t limit_ns = until_ns < p->window_end_ns ? until_ns : p->window_end_ns;
+
+		while ((event = event_queue_next(&p->queue, limit_ns, &bytes))) {
+			uint64_t waited_ns = until_ns - event->time_ns;
+
+			if (profiler_apply(p, event, bytes,
+					   waited_ns >= patience_ns ? UINT64_MAX : waited_ns)) {
+				event_queue_defer(&p->queue);
+				is_done = false;
+			}
+		}
+		p->applied_ns = limit_ns;
+		if (limit_ns == until_ns || !is_done)
+			break;
+		close_window(p, p->window_end_ns);
 	}
 	event_queue_compact(&p->queue);
-	if (until_ns != UINT64_MAX) {
-		p->applied_ns = until_ns;
-		close_windows_before(p, until_ns);
-	}
 	unwind_loader_refresh(p->unwind, p->processes);
 	process_table_sweep(p->processes, p->applied_ns, p->applied_ns);
+	return is_done;
+}
+
+/* Get everything older than @until_ns into its window, waiting a while for what is missing. */
+static void catch_up(struct profiler *p, uint64_t until_ns)
+{
+	uint64_t give_up_ns = clock_now_ns() + CATCH_UP_NS;
+
+	sleep_ns(SETTLE_NS);
+	while (!run_round(p, until_ns, PATIENCE_NS) && clock_now_ns() < give_up_ns)
+		sleep_ns(ROUND_PAUSE_NS);
+	(void)run_round(p, until_ns, 0); /* with what there is */
 }
 
 void profiler_publish(struct profiler *p)
@@ -324,14 +177,6 @@ void profiler_publish(struct profiler *p)
 
 /* --- the loop ------------------------------------------------------------------------------------- */
 
-static void sleep_ns(uint64_t ns)
-{
-	struct timespec span = {.tv_sec = (time_t)(ns / NS_PER_S),
-				.tv_nsec = (long)(ns % NS_PER_S)};
-
-	(void)nanosleep(&span, NULL); /* signals are blocked here; too short does no harm */
-}
-
 /* Answer the snapshots that are wanted. */
 static void serve_snapshots(struct profiler *p)
 {
@@ -344,8 +189,7 @@ static void serve_snapshots(struct profiler *p)
 
 	/* What was sampled up to the call settles before it is copied. */
 	uint64_t asked_ns = clock_now_ns();
-	sleep_ns(SETTLE_NS);
-	run_round(p, asked_ns);
+	catch_up(p, asked_ns);
 	count_ring_losses(p);
 	struct window *w = NULL;
 	if (window_builder_copy(&p->builder, window_wall_end(p, asked_ns), &w))
@@ -369,10 +213,12 @@ static void wait_for_work(struct profiler *p, uint64_t round_ns)
 	uint64_t drain_ms = DRAIN_NS / NS_PER_MS;
 	uint64_t now_ns = clock_now_ns();
 
-	/* The end of the window, when that is nearer. */
+	/* The end of the window, when that is nearer; behind it, it lacks something. */
 	uint64_t end_ns = p->window_end_ns + SETTLE_NS;
-	if (end_ns < now_ns + DRAIN_NS)
-		drain_ms = end_ns > now_ns ? (end_ns - now_ns) / NS_PER_MS + 1 : 0;
+	if (end_ns <= now_ns)
+		drain_ms = ROUND_PAUSE_NS / NS_PER_MS;
+	else if (end_ns < now_ns + DRAIN_NS)
+		drain_ms = (end_ns - now_ns) / NS_PER_MS + 1;
 	int ready = epoll_wait(p->epoll_fd, events, 8, (int)drain_ms);
 	now_ns = clock_now_ns();
 	if (ready > 0 && now_ns - round_ns < ROUND_PAUSE_NS)
@@ -389,9 +235,7 @@ static void end_loop(struct profiler *p)
 		bpf_side_detach(p->bpf, cpu);
 	CPU_ZERO(&p->sampled);
 	uint64_t end_ns = clock_now_ns();
-	sleep_ns(SETTLE_NS);
-	run_round(p, UINT64_MAX);
-	close_windows_before(p, end_ns);
+	catch_up(p, end_ns + SETTLE_NS);
 	if (end_ns > p->builder.start_ns)
 		close_window(p, end_ns);
 	profiler_publish(p);
@@ -411,7 +255,7 @@ void *profiler_loop(void *arg)
 		wait_for_work(p, round_ns);
 		round_ns = clock_now_ns();
 		check_cpus(p, round_ns);
-		run_round(p, round_ns - SETTLE_NS);
+		(void)run_round(p, round_ns - SETTLE_NS, PATIENCE_NS);
 		profiler_publish(p);
 		serve_snapshots(p);
 	}

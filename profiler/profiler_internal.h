@@ -77,6 +77,19 @@ void *profiler_loop(void *arg);
  */
 int profiler_follow_cpus(struct profiler *p, bool sample, enum privilege_step *ret_step);
 
+/** Take everything that is in the rings into the queue, which is not in order afterwards. */
+void profiler_take_in(struct profiler *p);
+
+/**
+ * Apply an event that was taken from the queue.
+ *
+ * @waited_ns: how old it is: from some age on it does not wait for what it lacks
+ *
+ * Returns 0 (losses are counted); -EAGAIN if it has to wait for another round.
+ */
+int profiler_apply(struct profiler *p, const struct queued_event *event, const void *bytes,
+		   uint64_t waited_ns);
+
 /** Open the first window. */
 void profiler_open_window(struct profiler *p, uint64_t start_ns);
 

@@ -77,7 +77,11 @@ static _Noreturn void run_child(int elf_fd, int out_fd)
 
 	(void)sigemptyset(&alarm_only); /* these two do not fail for valid arguments */
 	(void)sigaddset(&alarm_only, SIGALRM);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* these do not fail for valid arguments */
+	sigset_t none;
+
+	(void)sigemptyset(&none);			 /* these do not fail for valid arguments */
+	(void)pthread_sigmask(SIG_SETMASK, &none, NULL); /* else the alarm below would not ring */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_DUMPABLE, 0);
 #ifndef __SANITIZE_ADDRESS__ /* whose shadow memory is larger than any limit */
 	limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
