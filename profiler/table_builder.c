@@ -41,6 +41,7 @@ struct table_builder {
 	pthread_cond_t wished;
 	pthread_cond_t finished;
 	bool stopping;
+	pid_t child;	     /* at work; 0 = none */
 	struct wish *wishes; /* wishes[0 .. wish_taken) are done with */
 	size_t wish_count, wish_taken, wish_capacity;
 	struct table_done *done;
@@ -104,8 +105,18 @@ static _Noreturn void run_child(int elf_fd, int out_fd)
 	_exit(write_all(out_fd, bytes, size) ? CHILD_FAILED : CHILD_OK);
 }
 
+/* Note the child that is at work, 0 = none; one that starts when the end has come is killed. */
+static void set_child(struct table_builder *t, pid_t pid)
+{
+	(void)pthread_mutex_lock(&t->lock); /* see work() */
+	t->child = pid;
+	if (pid && t->stopping)
+		(void)kill(pid, SIGKILL); /* our child, not waited for yet */
+	(void)pthread_mutex_unlock(&t->lock);
+}
+
 /* Make a table. Returns CHILD_OK with the file, or why there is none. */
-static int build(const struct binary *binary, struct unwind_file **ret)
+static int build(struct table_builder *t, const struct binary *binary, struct unwind_file **ret)
 {
 	auto_close int out = memfd_create("hearth-unwind", MFD_CLOEXEC);
 	if (out < 0)
@@ -117,7 +128,12 @@ static int build(const struct binary *binary, struct unwind_file **ret)
 	if (!pid)
 		run_child(binary_fd(binary), out);
 
+	set_child(t, pid);
+	siginfo_t info;
 	int status;
+	/* It stays a zombie while others may still kill it by its pid. */
+	(void)waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT); /* signals are blocked here */
+	set_child(t, 0);
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR)
 			return CHILD_FAILED;
@@ -161,7 +177,7 @@ static void *work(void *arg)
 
 		struct unwind_file *file = NULL;
 		uint64_t start_ns = clock_now_ns();
-		int status = build(wish.binary, &file);
+		int status = build(t, wish.binary, &file);
 		uint64_t took_ns = clock_now_ns() - start_ns;
 		binary_unref(wish.binary);
 
@@ -213,6 +229,8 @@ void table_builder_destroy(struct table_builder *t)
 		return;
 	(void)pthread_mutex_lock(&t->lock); /* see work() */
 	t->stopping = true;
+	if (t->child)
+		(void)kill(t->child, SIGKILL); /* our child, not waited for yet */
 	(void)pthread_cond_signal(&t->wished);
 	(void)pthread_mutex_unlock(&t->lock);
 	if (t->started)
