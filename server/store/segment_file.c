@@ -116,7 +116,7 @@ static int read_pragma(struct segment_file *f, const char *sql, int64_t *ret)
 }
 
 /* An empty file gets its schema: it is new, or making it was cut short. */
-static int check_version(struct segment_file *f, enum segment_open_mode mode)
+static int check_version(struct segment_file *f)
 {
 	int64_t application = 0;
 	int64_t version = 0;
@@ -129,7 +129,7 @@ static int check_version(struct segment_file *f, enum segment_open_mode mode)
 		err = read_pragma(f, "PRAGMA page_count", &pages);
 	if (err)
 		return err;
-	if (!pages && mode != SEGMENT_READ)
+	if (!pages)
 		return execute(f, create);
 	if (application != SEGMENT_APPLICATION_ID)
 		return -EBADMSG;
@@ -153,7 +153,7 @@ int segment_file_open(const char *path, enum segment_open_mode mode, struct segm
 	(void)sqlite3_busy_timeout(f->db, BUSY_TIMEOUT_MS); /* cannot fail */
 	(void)sqlite3_limit(f->db, SQLITE_LIMIT_LENGTH, BLOB_BYTES_MAX);
 
-	int err = check_version(f, mode);
+	int err = check_version(f);
 
 	if (!err)
 		err = execute(f, set_up);

@@ -122,7 +122,7 @@ export function colourTree(t: Tree, by: ColourBy, theme: Theme): Colouring {
 export function differenceColour(t: number, theme: Theme): string {
   const x = Math.min(1, Math.abs(t));
   const hue = t < 0 ? 252 : 55;
-  return theme === "light" ? oklch(0.93 - 0.27 * x, 0.004 + 0.135 * x, hue) : oklch(0.34 + 0.2 * x, 0.004 + 0.115 * x, hue);
+  return theme === "light" ? oklch(0.93 - 0.27 * x, 0.004 + 0.135 * x, hue) : oklch(0.34 + 0.16 * x, 0.004 + 0.115 * x, hue);
 }
 
 /** Colours of the canvas that are no frames. */
