@@ -93,11 +93,22 @@ static void close_window(struct profiler *p, uint64_t end_ns)
 		window_unref(w);
 	}
 	profiler_open_window(p, end_ns);
+	p->epoch_is_due = true;
+}
 
-	/* The stacks of the epoch before the last are not asked for any more. */
-	uint32_t epoch = bpf_side_next_epoch(p->bpf);
-	stack_table_reset(&p->stacks[epoch & 1], epoch);
-	p->epoch = epoch;
+/*
+ * Have all stacks sent again, so that those that are not sampled any more are forgotten. Two epochs are remembered;
+ * no sample of the one before the last must wait any more when it is dropped.
+ */
+static void change_epoch(struct profiler *p)
+{
+	if (!p->epoch_is_due || p->applied_ns < p->epoch_since_ns + SETTLE_NS)
+		return;
+
+	p->epoch = bpf_side_next_epoch(p->bpf);
+	p->epoch_since_ns = clock_now_ns();
+	p->epoch_is_due = false;
+	stack_table_reset(&p->stacks[p->epoch & 1], p->epoch);
 }
 
 /* --- rounds --------------------------------------------------------------------------------------- */
@@ -142,6 +153,8 @@ static bool run_round(struct profiler *p, uint64_t until_ns, uint64_t patience_n
 		close_window(p, p->window_end_ns);
 	}
 	event_queue_compact(&p->queue);
+	if (is_done)
+		change_epoch(p);
 	unwind_loader_refresh(p->unwind, p->processes);
 	process_table_sweep(p->processes, p->applied_ns, p->applied_ns);
 	return is_done;

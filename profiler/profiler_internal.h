@@ -35,6 +35,8 @@ struct profiler {
 	struct kernel_names *kernel_names;
 	struct event_queue queue;
 	struct stack_table stacks[2]; /* of the epoch and the one before, by epoch & 1 */
+	bool epoch_is_due;	      /* a window was closed since the epoch began */
+	uint64_t epoch_since_ns;      /* samples behind this time are of this epoch */
 	struct window_builder builder;
 	struct resolver resolver;
 	struct unwind_loader *unwind;
