@@ -57,7 +57,7 @@ class Recording(unittest.TestCase):
 
 class Commands(Recording):
     def test_cpu_time_is_what_the_kernel_accounted(self):
-        for frequency in (HZ, 499):
+        for frequency in (HZ, 999):
             with self.subTest(frequency=frequency):
                 path = self.path("folded")
                 before = stolen_seconds()
@@ -69,6 +69,8 @@ class Commands(Recording):
                     stacks = parse_folded(f.read())
                 sampled = sum(count for _, count in stacks) / frequency
                 self.assertAlmostEqual(sampled, used, delta=used * 0.02 + 2 / frequency + stolen)
+                if frequency == HZ:
+                    continue  # 300 samples: a standard error of 2.7 % says nothing about shares
                 shares = collections.Counter()
                 for frames, count in stacks:
                     for name in {re.sub(r"_\[[kij]\]$", "", f) for f in frames}:
@@ -206,7 +208,7 @@ class Processes(Recording):
             counts = by_comm(self.folded("-p", str(wanted.pid), "-p", f"{also.pid},{wanted.pid}", "-d", "60"))
             self.assertLess(time.monotonic() - start, 30)
         self.assertEqual(set(counts), {"seventy30", "python3"})
-        self.assertLess(counts["seventy30"], 1.6 * HZ)
+        self.assertLess(counts["seventy30"], 2.2 * HZ, "one of the two, 1.5 s")
 
     def test_a_process_that_is_not_there(self):
         done = hearth("record", "-p", "4194303", "-o", self.path("x"))
