@@ -33,7 +33,7 @@ export function launchBrowser() {
 /** A page that keeps what must not happen: console errors, exceptions, requests to elsewhere. */
 export async function openPage(browser, url, options = {}) {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", ...options });
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(8000);
   page.problems = [];
   page.on("console", (m) => m.type() === "error" && page.problems.push(`console: ${m.text()}`));
   page.on("pageerror", (e) => page.problems.push(`exception: ${e.message}`));
