@@ -21,7 +21,7 @@ export interface TableEvents {
 export class TableView {
   readonly element: HTMLElement;
   private readonly head = h("div.table-head", { role: "rowgroup" });
-  // Rows come and go while a button is held, so the body listens for them.
+  // Rows come and go with scrolling, so the body listens for them.
   private readonly body = h("div.table-rows", {
     role: "rowgroup",
     onclick: (e) => this.at(e as MouseEvent, (r) => this.events.choose(r)),
@@ -42,7 +42,7 @@ export class TableView {
   constructor(private readonly events: TableEvents) {
     this.scroller = h("div.table-scroll", {
       role: "table", tabindex: 0, "aria-label": "Functions by CPU time",
-      onscroll: () => this.draw(), onkeydown: (e) => this.keyed(e as KeyboardEvent), onfocus: () => this.draw(), onblur: () => this.draw(),
+      onscroll: () => this.draw(), onkeydown: (e) => this.keyed(e as KeyboardEvent), onfocus: () => this.mark(), onblur: () => this.mark(),
     }, this.head, this.body);
     this.element = h("div.table", null, this.scroller, this.empty);
     new ResizeObserver(() => this.draw()).observe(this.scroller);
@@ -112,8 +112,18 @@ export class TableView {
     const rows: HTMLElement[] = [];
     for (let i = first; i < last; i++) rows.push(this.row(p, this.shown[i], i));
     this.body.replaceChildren(...rows);
-    const focused = this.scroller.matches(":focus");
-    if (focused && this.shown.length) this.scroller.setAttribute("aria-activedescendant", `row-${this.active}`);
+    this.mark();
+  }
+
+  /**
+   * Show which row the keyboard is at. The rows stay the same elements: pressing a button moves the focus here, and a row
+   * that is replaced before the button is let go never hears of the click.
+   */
+  private mark(): void {
+    const focused = this.scroller.matches(":focus") && this.shown.length > 0;
+    const id = `row-${this.active}`;
+    for (const row of this.body.children) row.classList.toggle("active", focused && row.id === id);
+    if (focused) this.scroller.setAttribute("aria-activedescendant", id);
     else this.scroller.removeAttribute("aria-activedescendant");
   }
 
@@ -130,7 +140,6 @@ export class TableView {
   private row(p: Profile, r: Row, i: number): HTMLElement {
     const e = h("div.table-row", {
       id: `row-${i}`, role: "row", "aria-rowindex": i + 2,
-      class: `table-row${i === this.active && this.scroller.matches(":focus") ? " active" : ""}`,
     });
     add(e, [
       this.figure(p, r.self, this.most.self, "Self"), this.figure(p, r.total, this.most.total, "Total"),
