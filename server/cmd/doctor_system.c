@@ -183,7 +183,7 @@ void doctor_memlock(const struct doctor_context *context, struct doctor_finding 
 	doctor_mend(ret, "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)");
 }
 
-/* Whether the mappings of a process can be read: 0, or the -errno of trying. A kernel thread has none and counts. */
+/* Whether the mappings of a process can be read: 0; -errno of trying; -ESRCH for a kernel thread, which has none. */
 static int try_maps(const char *pid)
 {
 	char path[64];
@@ -193,7 +193,11 @@ static int try_maps(const char *pid)
 
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	return fd < 0 || read(fd, &byte, 1) < 0 ? -errno : 0;
+	ssize_t length = fd < 0 ? -1 : read(fd, &byte, 1);
+
+	if (length < 0)
+		return -errno;
+	return length ? 0 : -ESRCH;
 }
 
 void doctor_proc(const struct doctor_context *context, struct doctor_finding *ret)
@@ -219,7 +223,7 @@ void doctor_proc(const struct doctor_context *context, struct doctor_finding *re
 	if (access("/proc/1", F_OK)) {
 		doctor_say(ret, DOCTOR_WARN, "those of others are hidden");
 		doctor_mend(ret, "mount -o remount,hidepid=0 /proc, or grant CAP_SYS_PTRACE");
-	} else if (refused * 10 > readable) {
+	} else if (refused && !doctor_can(context, CAP_SYS_PTRACE)) {
 		doctor_say(ret, DOCTOR_WARN, "mappings of %u cannot be read, of %u they can",
 			   refused, readable);
 		doctor_mend(ret, "run as root, or grant CAP_SYS_PTRACE");
