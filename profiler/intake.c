@@ -124,6 +124,27 @@ static enum lost_reason reason_of(const struct stack_table *table, int error)
 	}
 }
 
+/*
+ * A sample inside execve(), after the old program has gone and before the new one is mapped: it belongs to the
+ * executable whose mapping the log reports next.
+ */
+static void look_for_executable(struct profiler *p, struct process *process)
+{
+	if (process->exe || !process->previous_space)
+		return;
+
+	drain_sideband(p);
+	for (size_t i = p->queue.taken; i < p->queue.count && !process->exe; i++) {
+		const struct queued_event *queued = &p->queue.events[i];
+		struct sideband_event event;
+
+		if (queued->kind == QUEUED_SIDEBAND &&
+		    !sideband_parse(p->queue.bytes + queued->at, queued->size, &event) &&
+		    event.type == SIDEBAND_MAP && event.tgid == process->tgid)
+			process_table_name_executable(p->processes, process, event.file.path);
+	}
+}
+
 /* Put a sample into the window. Returns 0 (loss is counted); -EAGAIN if its stack is not there yet. */
 static int apply_sample(struct profiler *p, const struct sample_record *sample, bool last_chance)
 {
@@ -135,6 +156,7 @@ static int apply_sample(struct profiler *p, const struct sample_record *sample, 
 	}
 	if (!process->selected)
 		return 0;
+	look_for_executable(p, process);
 	if (!(sample->flags & SAMPLE_IN_KERNEL))
 		process_drop_previous(process);
 

@@ -98,6 +98,18 @@ static bool is_file_path(const char *path)
 	return path[0] == '/' && path[1] != '/'; /* not "//anon" */
 }
 
+void process_table_name_executable(struct process_table *t, struct process *p, const char *path)
+{
+	char stripped[PATH_MAX];
+
+	if (p->exe || !is_file_path(path))
+		return;
+	(void)snprintf(stripped, sizeof(stripped), "%s", path); /* the kernel's limit as well */
+	procfs_strip_deleted(stripped);
+	p->exe = strdup(stripped); /* no label if that fails */
+	p->serial = ++t->last_serial;
+}
+
 static int apply_map(struct process_table *t, const struct sideband_event *event)
 {
 	if (event->tgid == KERNEL_TGID || !event->bytes)
@@ -120,11 +132,7 @@ static int apply_map(struct process_table *t, const struct sideband_event *event
 	if (error)
 		return error;
 
-	/* The first file that an exec maps is the executable. */
-	if (!p->exe && is_file_path(path)) {
-		p->exe = strdup(path); /* no label if that fails */
-		p->serial = ++t->last_serial;
-	}
+	process_table_name_executable(t, p, event->file.path);
 	const struct mapping mapping = {
 		.start = place.start, .end = place.end, .offset = event->offset, .binary = binary};
 	error = address_space_map(&p->space, &mapping);

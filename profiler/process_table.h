@@ -118,6 +118,13 @@ bool process_table_repair(struct process_table *t, struct process *p, uint64_t n
  */
 void process_table_sweep(struct process_table *t, uint64_t applied_ns, uint64_t now_ns);
 
+/**
+ * Name the executable of a process that has no name yet by the first file that its exec maps.
+ *
+ * @path: as the kernel's log gives it; what is no file's path is passed over
+ */
+void process_table_name_executable(struct process_table *t, struct process *p, const char *path);
+
 /** Forget the address space from before the last exec: the new program was seen running. */
 void process_drop_previous(struct process *p);
 

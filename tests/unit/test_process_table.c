@@ -143,6 +143,28 @@ static void a_file_deleted_during_exec_keeps_its_name(void **state)
 	assert_string_equal(process_table_find(table, P)->exe, "/no/gone");
 }
 
+static void the_first_file_of_an_exec_names_it_once(void **state)
+{
+	(void)state;
+	fork_process(1, P);
+	exec_process(P);
+	struct process *p = process_table_find(table, P);
+	uint64_t serial = p->serial;
+
+	process_table_name_executable(table, p, "//anon");
+	process_table_name_executable(table, p, "[vdso]");
+	assert_null(p->exe);
+	assert_int_equal(p->serial, serial);
+
+	process_table_name_executable(table, p, "/no/tool (deleted)");
+	assert_string_equal(p->exe, "/no/tool");
+	assert_int_not_equal(p->serial, serial); /* its labels are made anew */
+	process_table_name_executable(table, p, "/no/lib.so");
+	assert_string_equal(p->exe, "/no/tool");
+	map_file(P, 10, 1, "/no/lib.so");
+	assert_string_equal(p->exe, "/no/tool");
+}
+
 static void the_space_before_an_exec_stays_for_a_moment(void **state)
 {
 	(void)state;
@@ -424,6 +446,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(exec_replaces_all_mappings),
 		TEST(a_file_deleted_during_exec_keeps_its_name),
+		TEST(the_first_file_of_an_exec_names_it_once),
 		TEST(the_space_before_an_exec_stays_for_a_moment),
 		TEST(fork_inherits_and_parts_ways),
 		TEST(a_reused_pid_is_another_process),
