@@ -74,10 +74,6 @@ static _Noreturn void run_child(int elf_fd, int out_fd)
 {
 	struct unwind_file *f;
 	size_t size;
-	sigset_t alarm_only;
-
-	(void)sigemptyset(&alarm_only); /* these two do not fail for valid arguments */
-	(void)sigaddset(&alarm_only, SIGALRM);
 	sigset_t none;
 
 	(void)sigemptyset(&none);			 /* these do not fail for valid arguments */
@@ -94,7 +90,6 @@ static _Noreturn void run_child(int elf_fd, int out_fd)
 	limit(RLIMIT_NPROC, 0);
 	(void)sigaction(SIGALRM, &(struct sigaction){.sa_handler = SIG_DFL},
 			NULL); /* valid arguments */
-	(void)sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
 	(void)alarm(CHILD_WALL_SECONDS);
 
 	int error = unwind_table_build(elf_fd, -1, &f);
