@@ -214,6 +214,19 @@ static void ignore_log(void *arg, const char *format, va_list args)
 	(void)args;
 }
 
+/*
+ * Decoded in place, as MHD does by itself, but for a path with an escaped NUL: it would end there and pass for a shorter
+ * one, so it stays as it came and names nothing.
+ */
+static size_t unescape(void *arg, struct MHD_Connection *connection, char *text)
+{
+	(void)arg;
+	(void)connection;
+	if (text[0] == '/' && strstr(text, "%00"))
+		return strlen(text);
+	return MHD_http_unescape(text);
+}
+
 static int start_daemon(struct server *s, int fd)
 {
 	unsigned int flags =
@@ -225,7 +238,7 @@ static int start_daemon(struct server *s, int fd)
 		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 		CONNECTION_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-		MHD_OPTION_END);
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
 	return s->daemon ? 0 : -ENOMEM;
 }
 

@@ -179,6 +179,8 @@ class Errors(unittest.TestCase):
     TABLE = [
         ("/nowhere", 404, "no '/nowhere'"),
         ("/api/v1/nowhere", 404, ""),
+        ("/%00", 404, "no '/%00'"),
+        ("/healthz%00", 404, "no '/healthz%00'"),
         ("/api/v1/label//values", 404, ""),
         ("/api/v1/label/a/b/values", 404, ""),
         ("/api/v1/label/a%22b/values", 400, "bad label name"),
