@@ -31,12 +31,10 @@ enum frame_flags {
 
 /** A place in code. */
 struct window_frame {
-	uint64_t
-		addr; /* address to look up: exact for a leaf or an interrupted frame, PC-1 for a caller */
+	uint64_t addr; /* to look up: exact for a leaf or an interrupted frame, PC-1 for a caller */
 	uint32_t binary; /* index into binaries */
-	uint32_t
-		name; /* string id of a name fixed when the window closed (kernel, JIT, marker); 0 = by binary */
-	uint32_t flags; /* enum frame_flags */
+	uint32_t name;	 /* string id of a name fixed while sampling; 0 = by the binary's symbols */
+	uint32_t flags;	 /* enum frame_flags */
 };
 
 enum stack_verdict {
