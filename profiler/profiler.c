@@ -262,3 +262,8 @@ void profiler_stats(struct profiler *p, struct profiler_stats *ret)
 	ret->bpf_map_bytes = bpf_side_map_bytes(p->bpf);
 	bpf_side_run_stats(p->bpf, &ret->bpf_run_ns, &ret->bpf_run_count);
 }
+
+int profiler_table_facts(struct profiler *p, const struct build_id *id, struct table_facts *ret)
+{
+	return unwind_loader_table_facts(p->unwind, id, ret);
+}

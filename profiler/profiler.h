@@ -3,7 +3,7 @@
  * The profiler: samples every CPU through the BPF side, knows the processes, and makes windows.
  *
  * Life cycle: create (opens and loads the BPF side) -> start (attaches, runs the loop thread) -> stop -> destroy.
- * Thread rule: create, start, stop and destroy by one thread; snapshot and stats by any.
+ * Thread rule: create, start, stop and destroy by one thread; the others by any.
  */
 #ifndef HEARTH_PROFILER_PROFILER_H
 #define HEARTH_PROFILER_PROFILER_H
@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "bpf/unwind_format.h"
+#include "profiler/table_ledger.h"
 #include "profiler/window.h"
 #include "symbolizer/symbolizer.h"
 
@@ -92,6 +93,16 @@ void profiler_stop(struct profiler *p);
  * Returns 0; -ESHUTDOWN if the profiler does not run; -ENOMEM.
  */
 int profiler_snapshot(struct profiler *p, struct window **ret);
+
+/**
+ * What is known about the unwind table of an executable: its size, how it was made, or why there is none.
+ *
+ * @id: as binary_build_id() has it
+ *
+ * Returns 0; -ENOENT if no stack that was unwound by user space has touched it yet, or its entry was forgotten
+ * (TABLE_LEDGER_ENTRIES_MAX).
+ */
+int profiler_table_facts(struct profiler *p, const struct build_id *id, struct table_facts *ret);
 
 /** Counters since create. */
 void profiler_stats(struct profiler *p, struct profiler_stats *ret);
