@@ -170,6 +170,8 @@ void profiler_destroy(struct profiler *p)
 	kernel_names_destroy(p->kernel_names);
 	binary_cache_destroy(p->binaries);
 	window_unref(p->snapshot);
+	static_labels_destroy(p->labels);
+	static_labels_destroy(p->next_labels);
 	if (p->epoll_fd >= 0)
 		(void)close(p->epoll_fd); /* nothing was written through either */
 	if (p->wake_fd >= 0)

@@ -33,6 +33,14 @@ struct profiler_options {
 	void *on_window_arg;
 };
 
+#define PROFILER_LABELS_MAX 80 /* static labels */
+
+/** A label that everything sampled carries. */
+struct profiler_label {
+	const char *name;
+	const char *value;
+};
+
 struct profiler_stats {
 	uint64_t samples_user;
 	uint64_t samples_kernel;
@@ -103,6 +111,16 @@ int profiler_snapshot(struct profiler *p, struct window **ret);
  * (TABLE_LEDGER_ENTRIES_MAX).
  */
 int profiler_table_facts(struct profiler *p, const struct build_id *id, struct table_facts *ret);
+
+/**
+ * Put labels on everything that is sampled, from the next window on, instead of those of the last call. One of them
+ * goes before a label of the same name that is read from what runs.
+ *
+ * @labels: copied
+ *
+ * Returns 0; -E2BIG if there are more than PROFILER_LABELS_MAX; -ENOMEM: those of the last call stay.
+ */
+int profiler_set_labels(struct profiler *p, const struct profiler_label *labels, size_t count);
 
 /** Counters since create. */
 void profiler_stats(struct profiler *p, struct profiler_stats *ret);
