@@ -142,7 +142,7 @@ def mini_debuginfo(work, original):
     with open(original + ".keep", "w") as keep:
         for line in run("nm", "--format=posix", "--defined-only", original, text=True).splitlines():
             name, kind = line.split()[:2]
-            if kind in "tT":
+            if kind in "tTwW":
                 keep.write(name + "\n")
     run("objcopy", "-S", "--remove-section=.comment", f"--keep-symbols={keep.name}", nodebug, mini)
     run("xz", "-kf", mini)
