@@ -59,9 +59,10 @@ LIBS := $(call library,server) $(call library,web) $(call library,profiler) \
 
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,build/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 SKELETONS := $(patsubst bpf/%.bpf.c,$(GEN)/%.skel.h,$(wildcard bpf/*.bpf.c))
-PROTOS := $(wildcard server/encode/*.proto)
-PROTO_OBJECTS := $(patsubst server/encode/%.proto,$(B)/gen/%.pb-c.o,$(PROTOS))
-PROTO_HEADERS := $(patsubst server/encode/%.proto,$(GEN)/%.pb-c.h,$(PROTOS))
+PROTOS := $(wildcard server/*/*.proto)
+PROTO_NAMES := $(basename $(notdir $(PROTOS)))
+PROTO_OBJECTS := $(PROTO_NAMES:%=$(B)/gen/%.pb-c.o)
+PROTO_HEADERS := $(PROTO_NAMES:%=$(GEN)/%.pb-c.h)
 GENERATED := $(SKELETONS) $(PROTO_HEADERS) $(GEN)/version.h
 
 .DELETE_ON_ERROR:
@@ -107,9 +108,12 @@ $(GEN)/%.skel.h: build/bpf/%.bpf.o
 	$(Q)mkdir -p $(@D)
 	$(call say,SKEL,$@)bpftool gen skeleton $< name $*_bpf > $@
 
-$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h: server/encode/%.proto
-	$(Q)mkdir -p $(@D)
-	$(call say,PROTO,$<)protoc-c --proto_path=server/encode --c_out=$(GEN) $<
+define proto_rule
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h: $(1)%.proto
+	$$(Q)mkdir -p $$(@D)
+	$$(call say,PROTO,$$<)protoc-c --proto_path=$(1) --c_out=$$(GEN) $$<
+endef
+$(foreach folder,$(sort $(dir $(PROTOS))),$(eval $(call proto_rule,$(folder))))
 
 # Rewritten only when its content changes, so that it does not rebuild the world.
 $(GEN)/version.h: FORCE
