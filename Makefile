@@ -3,7 +3,7 @@
 # One Makefile, not recursive. Everything made lies below build/:
 #
 #   build/hearth            the binary (link to build/release/hearth)
-#   build/<variant>/        objects, libraries and tests of a variant: release, asan, coverage
+#   build/<variant>/        objects, libraries and tests of a variant: release, asan, coverage, fuzz (clang)
 #   build/host/             the BPF C compiled for this machine, for tests and unwind-replay
 #   build/bpf/              the BPF C compiled for the kernel
 #   build/gen/              generated sources: BPF skeleton, protobuf, version, web assets
@@ -30,8 +30,12 @@ CPPFLAGS += -I. -I$(GEN) -D_GNU_SOURCE
 CFLAGS_release := -O2 -D_FORTIFY_SOURCE=2
 CFLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_coverage := -O0 --coverage
+# clang's pointer-overflow also objects to NULL + 0, which an empty table is; gcc's does not.
+CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_coverage := --coverage
+LDFLAGS_fuzz := -fsanitize=address,undefined
 CFLAGS += -std=gnu17 -g -pthread -fstack-protector-strong -fPIE $(WARNINGS) $(CFLAGS_$(VARIANT))
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS_$(VARIANT))
 # LLVM's C++ demangler as a static library without the rest of C++.

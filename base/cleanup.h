@@ -21,10 +21,10 @@
 #define CLEANUP(function) __attribute__((cleanup(function)))
 
 /** Make `functionp`, the CLEANUP() form of a destroyer that accepts NULL. */
-#define DEFINE_CLEANUP(function, type)               \
-	static inline void function##p(type *object) \
-	{                                            \
-		function(*object);                   \
+#define DEFINE_CLEANUP(function, type)                                       \
+	static inline __attribute__((unused)) void function##p(type *object) \
+	{                                                                    \
+		function(*object);                                           \
 	}
 
 static inline void cleanup_freep(void *pointer)

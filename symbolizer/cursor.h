@@ -166,10 +166,16 @@ static inline const char *cursor_string(struct cursor *c)
 	return text;
 }
 
-/** The NUL-terminated string at @offset of @s; NULL if there is none. */
+#define SLICE_STRING_MAX \
+	(256u << 10) /* no name is longer; a search for its end is not to take all day */
+
+/** The NUL-terminated string at @offset of @s; NULL if there is none, or a longer one than SLICE_STRING_MAX. */
 static inline const char *slice_string(struct slice s, uint64_t offset)
 {
 	struct cursor c = cursor_at(s, offset);
+
+	if (!c.bad && cursor_left(&c) > SLICE_STRING_MAX)
+		c.end = c.at + SLICE_STRING_MAX;
 
 	return c.bad ? NULL : cursor_string(&c);
 }

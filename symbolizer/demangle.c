@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 #define MANGLED_MAX	     4096	/* a longer name is shown as it is */
 #define SAFE_BACK_REFERENCES 16		/* two a doubling: at most 256 times the input */
@@ -136,28 +137,33 @@ static bool demangle_pure(const char *name, size_t length, struct buffer *to)
 	return false;
 }
 
-/* Appends text with control characters escaped, cut to the limit at the start of a UTF-8 sequence. */
+/* C0, DEL and, in UTF-8, C1: what a terminal might obey. */
+static bool is_control(const unsigned char *s, size_t length)
+{
+	return (length == 1 && (s[0] < 0x20 || s[0] == 0x7f)) ||
+	       (length == 2 && s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+/* Appends text with all that is no clean UTF-8 escaped, cut to the limit between characters. */
 void demangle_clean(const char *text, size_t length, struct buffer *to)
 {
 	static const char digits[] = "0123456789abcdef";
+	const unsigned char *at = (const unsigned char *)text;
 	size_t start = to->length;
 
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)text[i];
-		char escaped[4] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
-		bool control = c < 0x20 || c == 0x7f;
+	for (size_t i = 0; i < length;) {
+		size_t bytes = utf8_length(at + i, length - i);
+		bool escaped = !bytes || is_control(at + i, bytes);
 
-		if (to->length - start + (control ? 4 : 1) > DEMANGLE_NAME_MAX) {
-			while (i && ((unsigned char)text[i] & 0xc0) == 0x80 && to->length > start) {
-				to->length--;
-				i--;
-			}
+		bytes += !bytes;
+		if (to->length - start + bytes * (escaped ? 4 : 1) > DEMANGLE_NAME_MAX)
 			return;
-		}
-		if (control)
-			buffer_append(to, escaped, sizeof(escaped));
-		else
-			buffer_putc(to, (char)c);
+		if (!escaped)
+			buffer_append(to, at + i, bytes);
+		for (size_t j = i; escaped && j < i + bytes; j++)
+			buffer_append(
+				to, (char[]){'\\', 'x', digits[at[j] >> 4], digits[at[j] & 15]}, 4);
+		i += bytes;
 	}
 }
 

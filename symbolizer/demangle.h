@@ -17,15 +17,15 @@
 	4096 /* bytes of a name, in and out; longer ones are cut, never inside a UTF-8 sequence */
 
 /**
- * Append the name that people know @name by: demangled if it is mangled, control characters escaped (\n, \x1b),
- * at most DEMANGLE_NAME_MAX bytes.
+ * Append the name that people know @name by: demangled if it is mangled, always clean UTF-8: control characters and
+ * bytes that are no UTF-8 are escaped (\x0a, \xff); at most DEMANGLE_NAME_MAX bytes.
  *
  * @name: as the linker knows it
  * @to: the sticky error says whether memory ran out
  */
 void demangle(const char *name, struct buffer *to);
 
-/** Append @length bytes of text with control characters escaped, cut like a name. */
+/** Append @length bytes of text made clean and cut like a name. */
 void demangle_clean(const char *text, size_t length, struct buffer *to);
 
 #endif

@@ -403,7 +403,7 @@ int dwarf_lines_file(struct dwarf_lines *l, const char *comp_dir, struct strpool
 
 		if (err)
 			return err;
-		err = strpool_add(files, path, &file->id);
+		err = symtable_text(files, path, &file->id);
 		free(path);
 		if (err)
 			return err;

@@ -126,7 +126,7 @@ static int add_function(struct dwarf_builder *b, const struct naming *n, uint32_
 {
 	const char *name = n->linkage_name && *n->linkage_name ? n->linkage_name : n->name;
 	uint32_t id;
-	int err = strpool_add(&b->table->names, name, &id);
+	int err = symtable_text(&b->table->names, name, &id);
 
 	return err ? err : symtable_function(b->table, id, n->line, ret);
 }

@@ -77,7 +77,7 @@ static int add_symbol(struct elfsyms *e, const ElfW(Sym) * symbol, const char *n
 	}
 
 	uint32_t id;
-	int err = strpool_add(&e->table->names, name, &id);
+	int err = symtable_text(&e->table->names, name, &id);
 
 	if (!err)
 		err = symtable_function(e->table, id, 0, &found.function);

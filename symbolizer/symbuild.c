@@ -14,9 +14,6 @@
 #include "symbolizer/symfile_write.h"
 #include "symbolizer/textmap.h"
 
-DEFINE_CLEANUP(elffile_release, struct elffile *)
-DEFINE_CLEANUP(dwarf_file_release, struct dwarf_file *)
-
 struct build {
 	const struct symbuild_input *input;
 	struct symbuild_report *report;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define SYMFILE_MAGIC	     "HSYMFILE"
-#define SYMFILE_VERSION	     1u
+#define SYMFILE_VERSION	     2u
 #define SYMFILE_NONE	     UINT32_MAX /* no function, no scope */
 #define SYMFILE_BLOCK_ROWS   64u	/* rows in a block; the last block may have fewer */
 #define SYMFILE_SCOPE_STRIDE 16u	/* every how many scopes the index has an entry */

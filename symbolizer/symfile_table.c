@@ -2,6 +2,7 @@
 /* The table that a symbol file is written from. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "base/hash.h"
@@ -20,6 +21,13 @@ void symtable_release(struct symtable *t)
 	free(t->rows);
 	free(t->chunks);
 	*t = (struct symtable){0};
+}
+
+int symtable_text(struct strpool *pool, const char *text, uint32_t *ret)
+{
+	if (strpool_bytes(pool) > SYMTABLE_TEXT_MAX)
+		return -EFBIG;
+	return strpool_add_bytes(pool, text, text ? strnlen(text, SYMTABLE_NAME_MAX) : 0, ret);
 }
 
 int symtable_function(struct symtable *t, uint32_t name, uint32_t start_line, uint32_t *ret)

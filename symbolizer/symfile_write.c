@@ -158,21 +158,24 @@ static int number_functions(struct writer *w)
 static int put_functions(struct writer *w)
 {
 	const struct symtable *t = w->t;
-	auto_buffer name = BUFFER_INIT;
+	auto_buffer name = BUFFER_INIT, clean = BUFFER_INIT;
 
 	for (uint32_t i = 0; i < w->function_count; i++) {
 		const struct symtable_function *function = &t->functions[w->function_order[i]];
-		const char *system_name = strpool_get(&t->names, function->name);
+		const char *raw = strpool_get(&t->names, function->name);
 		struct symfile_disk_function disk = {
 			.start_line = function->start_line,
 			.file = function->file,
 		};
 
 		buffer_clear(&name);
-		demangle(system_name, &name);
+		buffer_clear(&clean);
+		demangle(raw, &name);
+		demangle_clean(raw, strlen(raw), &clean);
 
 		const char *text = buffer_terminate(&name);
-		int err = text ? put_string(w, text, &disk.name) : -ENOMEM;
+		const char *system_name = buffer_terminate(&clean);
+		int err = text && system_name ? put_string(w, text, &disk.name) : -ENOMEM;
 
 		if (!err && strcmp(text, system_name))
 			err = put_string(w, system_name, &disk.system_name);

@@ -75,8 +75,23 @@ struct symtable {
 	size_t chunk_count, chunk_capacity;
 };
 
+/** Bytes of names and paths together: beyond that somebody makes them up. */
+#define SYMTABLE_TEXT_MAX (256u << 20)
+
+/** A raw name or path is cut at this length: mangled ones are not made readable beyond half of it. */
+#define SYMTABLE_NAME_MAX 8192
+
 /** Free what @t holds; NULL allowed. A zeroed table is an empty one. */
 void symtable_release(struct symtable *t);
+
+/**
+ * Add a name or a path to one of the table's pools, cut at SYMTABLE_NAME_MAX.
+ *
+ * @text: NULL counts as empty, which has id 0
+ *
+ * Returns 0; -EFBIG beyond SYMTABLE_TEXT_MAX; -ENOMEM.
+ */
+int symtable_text(struct strpool *pool, const char *text, uint32_t *ret);
 
 /**
  * Find or add a function.

@@ -95,7 +95,7 @@ static int recover(const struct step *s, uint32_t number, uint64_t *ret)
 		}
 		if (!(CALLEE_SAVED >> number & 1))
 			return -ENOENT;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case CFI_SAME:
 		*ret = s->frame->regs[number];
 		return s->frame->known >> number & 1 ? 0 : -ENOENT;

@@ -10,8 +10,8 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "server/encode/encode.h"
-#include "server/encode/utf8.h"
 
 /* A finished stack as text in one shared buffer, with its count. */
 struct folded_row {

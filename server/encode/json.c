@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "server/encode/utf8.h"
+#include "base/utf8.h"
 
 static bool is_plain(unsigned char c)
 {
@@ -57,7 +57,7 @@ void json_put_string(struct buffer *out, const char *text)
 			continue;
 		}
 
-		size_t length = utf8_length(at);
+		size_t length = utf8_length(at, SIZE_MAX);
 
 		put_sequence(out, at, length);
 		at += length ? length : 1;

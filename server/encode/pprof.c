@@ -9,9 +9,9 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/parse.h"
+#include "base/utf8.h"
 #include "server/encode/encode.h"
 #include "server/encode/gzip.h"
-#include "server/encode/utf8.h"
 #include "server/query/names.h"
 #include "version.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "server/encode/utf8.h"
+#include "base/utf8.h"
 #include "server/http/handlers.h"
 #include "server/http/self.h"
 #include "server/http/service.h"

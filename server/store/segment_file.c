@@ -32,8 +32,8 @@ static const char *const create =
 									"COMMIT;";
 
 static const char *const statements[] = {
-	"INSERT INTO block(start_ns, end_ns, windows, samples, names, data)"
-	" VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	("INSERT INTO block(start_ns, end_ns, windows, samples, names, data)"
+	 " VALUES(?1, ?2, ?3, ?4, ?5, ?6)"),
 	"SELECT id, start_ns, end_ns, windows, samples FROM block WHERE id > ?1 ORDER BY id",
 	"SELECT names FROM block WHERE id = ?1",
 	"SELECT data FROM block WHERE id = ?1",

@@ -54,6 +54,20 @@ static void control_characters_are_escaped(void **state)
 {
 	(void)state;
 	assert_demangled("a\nb\x1b", "a\\x0ab\\x1b");
+	assert_demangled("\x7f", "\\x7f");
+	assert_demangled("csi\xc2\x9bm", "csi\\xc2\\x9bm"); /* C1: a terminal obeys it as well */
+}
+
+static void bytes_that_are_no_utf8_are_escaped(void **state)
+{
+	(void)state;
+	assert_demangled("caf\xc3\xa9 \xe4\xb8\xad \xf0\x9f\x98\x80",
+			 "caf\xc3\xa9 \xe4\xb8\xad \xf0\x9f\x98\x80");
+	assert_demangled("\xff\xfe", "\\xff\\xfe");
+	assert_demangled("a\xc3", "a\\xc3");		       /* ends within a character */
+	assert_demangled("\xc0\xaf", "\\xc0\\xaf");	       /* overlong */
+	assert_demangled("\xed\xa0\x80", "\\xed\\xa0\\x80");   /* a surrogate */
+	assert_demangled("_Z3f\xff\xfei", "f\\xff\\xfe(int)"); /* escaped last */
 }
 
 static void long_names_are_cut(void **state)
@@ -65,6 +79,12 @@ static void long_names_are_cut(void **state)
 	memset(name, 'x', sizeof(name) - 1);
 	demangle(name, &text);
 	assert_int_equal(text.length, DEMANGLE_NAME_MAX);
+
+	for (size_t i = 1; i + 2 < sizeof(name); i += 2)
+		memcpy(name + i, "\xc3\xa9", 2); /* two bytes each, from an odd place on */
+	buffer_clear(&text);
+	demangle(name, &text);
+	assert_int_equal(text.length, DEMANGLE_NAME_MAX - 1);
 }
 
 /* Each S_ doubles what the one before it stands for: 2^40 bytes if nobody stopped it. */
@@ -90,6 +110,7 @@ int main(void)
 		cmocka_unit_test(rust_loses_its_hash_also_with_dots_in_its_parts),
 		cmocka_unit_test(plain_names_stay_as_they_are),
 		cmocka_unit_test(control_characters_are_escaped),
+		cmocka_unit_test(bytes_that_are_no_utf8_are_escaped),
 		cmocka_unit_test(long_names_are_cut),
 		cmocka_unit_test(exploding_name_is_left_alone),
 	};

@@ -13,9 +13,9 @@
 #include <cmocka.h>
 
 #include "base/array.h"
+#include "base/utf8.h"
 #include "server/encode/gzip.h"
 #include "server/encode/json.h"
-#include "server/encode/utf8.h"
 #include "server/http/host_check.h"
 #include "server/http/json_list.h"
 #include "server/http/server.h"
@@ -130,7 +130,7 @@ static void utf8_is_what_unicode_says(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_int_equal(utf8_length((const unsigned char *)cases[i].bytes),
+		assert_int_equal(utf8_length((const unsigned char *)cases[i].bytes, SIZE_MAX),
 				 cases[i].length);
 }
 

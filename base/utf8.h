@@ -4,15 +4,19 @@
  *
  * Thread rule: as the buffers.
  */
-#ifndef HEARTH_SERVER_ENCODE_UTF8_H
-#define HEARTH_SERVER_ENCODE_UTF8_H
+#ifndef HEARTH_BASE_UTF8_H
+#define HEARTH_BASE_UTF8_H
 
 #include <stddef.h>
 
 #include "base/buffer.h"
 
-/** Bytes of the well-formed sequence at @s (Unicode 15, table 3-7), 0 if there is none. @s: NUL-terminated. */
-size_t utf8_length(const unsigned char *s);
+/**
+ * Bytes of the well-formed sequence at the start of a text (Unicode 15, table 3-7), 0 if there is none.
+ *
+ * @left: bytes of text; SIZE_MAX = it ends with a NUL
+ */
+size_t utf8_length(const unsigned char *s, size_t left);
 
 /** Append @text, with U+FFFD in place of each byte that is no UTF-8. */
 void utf8_put_clean(struct buffer *out, const char *text);

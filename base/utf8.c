@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/encode/utf8.h"
+#include "base/utf8.h"
 
-#include <string.h>
+#include <stdint.h>
 
-size_t utf8_length(const unsigned char *s)
+size_t utf8_length(const unsigned char *s, size_t left)
 {
 	unsigned char least = 0x80;
 	unsigned char most = 0xbf;
 	size_t length = 0;
 
+	if (!left)
+		return 0;
 	if (s[0] < 0x80)
 		return 1;
 	if (s[0] >= 0xc2 && s[0] <= 0xdf)
@@ -18,6 +20,8 @@ size_t utf8_length(const unsigned char *s)
 	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
 		length = 4;
 	else
+		return 0;
+	if (length > left)
 		return 0;
 
 	if (s[0] == 0xe0)
@@ -44,7 +48,7 @@ void utf8_put_clean(struct buffer *out, const char *text)
 		const unsigned char *start = at;
 		size_t length;
 
-		while (*at && (length = utf8_length(at)) > 0)
+		while (*at && (length = utf8_length(at, SIZE_MAX)) > 0)
 			at += length;
 		buffer_append(out, start, (size_t)(at - start));
 		if (*at) {
@@ -57,7 +61,7 @@ void utf8_put_clean(struct buffer *out, const char *text)
 int utf8_is_clean(const char *text)
 {
 	for (const unsigned char *at = (const unsigned char *)text; *at;) {
-		size_t length = utf8_length(at);
+		size_t length = utf8_length(at, SIZE_MAX);
 
 		if (!length)
 			return 0;
