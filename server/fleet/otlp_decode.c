@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "server/encode/utf8.h"
+#include "base/utf8.h"
 #include "server/fleet/otlp_import.h"
 #include "server/fleet/otlp_names.h"
 

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
-#include "server/encode/utf8.h"
+#include "base/utf8.h"
 #include "server/fleet/otlp_names.h"
 
 static int table_add(struct otlp_table *t, void *item)
