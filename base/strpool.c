@@ -50,6 +50,31 @@ static char *block_room(struct strpool *p, size_t length)
 	return b->bytes + b->used;
 }
 
+static int append(struct strpool *p, const char *text, size_t length, uint32_t *ret_id)
+{
+	if (p->count >= IDMAP_ID_MAX)
+		return -ENOMEM;
+	if (array_reserve((void **)&p->texts, &p->text_capacity, (size_t)p->count + 1,
+			  sizeof(*p->texts)))
+		return -ENOMEM;
+
+	char *room = block_room(p, length + 1);
+
+	if (!room)
+		return -ENOMEM;
+	memcpy(room, text, length);
+	room[length] = '\0';
+	p->blocks->used += length + 1;
+	p->texts[p->count] = room;
+	*ret_id = ++p->count;
+	return 0;
+}
+
+int strpool_append(struct strpool *p, const char *text, uint32_t *ret_id)
+{
+	return append(p, text, strlen(text), ret_id);
+}
+
 int strpool_add_bytes(struct strpool *p, const char *text, size_t length, uint32_t *ret_id)
 {
 	if (length)
@@ -70,24 +95,14 @@ int strpool_add_bytes(struct strpool *p, const char *text, size_t length, uint32
 			return 0;
 		}
 	}
-
-	if (p->count >= IDMAP_ID_MAX)
-		return -ENOMEM;
-	if (array_reserve((void **)&p->texts, &p->text_capacity, (size_t)p->count + 1,
-			  sizeof(*p->texts)))
+	if (idmap_insert(&p->ids, hash, p->count))
 		return -ENOMEM;
 
-	char *room = block_room(p, length + 1);
+	int err = append(p, text, length, ret_id);
 
-	if (!room || idmap_insert(&p->ids, hash, p->count))
-		return -ENOMEM;
-
-	memcpy(room, text, length);
-	room[length] = '\0';
-	p->blocks->used += length + 1;
-	p->texts[p->count] = room;
-	*ret_id = ++p->count;
-	return 0;
+	if (err)
+		(void)idmap_remove(&p->ids, hash, p->count); /* it was added just now */
+	return err;
 }
 
 int strpool_add(struct strpool *p, const char *text, uint32_t *ret_id)

@@ -42,6 +42,14 @@ int strpool_add_bytes(struct strpool *p, const char *text, size_t length, uint32
 /** strpool_add_bytes() of a NUL-terminated string; NULL counts as empty. */
 int strpool_add(struct strpool *p, const char *text, uint32_t *ret_id);
 
+/**
+ * Add a string without looking for it, for pools that are read back: it gets the next id even if it is empty or there
+ * already, and strpool_add() does not find it.
+ *
+ * Returns 0; -ENOMEM with the pool unchanged.
+ */
+int strpool_append(struct strpool *p, const char *text, uint32_t *ret_id);
+
 /** Text of @id, NUL-terminated; borrowed, valid until strpool_release(). An unknown id reads "". */
 const char *strpool_get(const struct strpool *p, uint32_t id);
 

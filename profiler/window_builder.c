@@ -79,6 +79,8 @@ int window_builder_string(struct window_builder *b, const char *text, uint32_t *
 {
 	if (b->w.strings.bytes >= b->limits.string_bytes)
 		return -ENOSPC;
+	if (b->append_only)
+		return strpool_append(&b->w.strings, text, ret);
 	return strpool_add(&b->w.strings, text, ret);
 }
 
@@ -105,6 +107,12 @@ int window_builder_binary(struct window_builder *b, struct binary *binary, uint3
 	w->binaries[w->binary_count] = binary_ref(binary);
 	*ret = w->binary_count++;
 	return 0;
+}
+
+/* A place in the index for what was added under a hash. */
+static int index_item(const struct window_builder *b, struct idmap *ids, uint64_t hash, uint32_t id)
+{
+	return b->append_only ? 0 : idmap_insert(ids, hash, id);
 }
 
 static uint64_t frame_hash(const struct window_frame *f)
@@ -134,7 +142,7 @@ int window_builder_frame(struct window_builder *b, const struct window_frame *fr
 	if (array_reserve((void **)&w->frames, &b->frame_capacity, w->frame_count + 1,
 			  sizeof(w->frames[0])))
 		return -ENOMEM;
-	if (idmap_insert(&b->frame_ids, hash, w->frame_count))
+	if (index_item(b, &b->frame_ids, hash, w->frame_count))
 		return -ENOMEM;
 
 	w->frames[w->frame_count] = *frame;
@@ -169,7 +177,7 @@ int window_builder_stack(struct window_builder *b, const uint32_t *frames, size_
 			  sizeof(w->stacks[0])) ||
 	    array_reserve((void **)&w->stack_frames, &b->stack_frame_capacity,
 			  w->stack_frame_count + count, sizeof(w->stack_frames[0])) ||
-	    idmap_insert(&b->stack_ids, hash, w->stack_count))
+	    index_item(b, &b->stack_ids, hash, w->stack_count))
 		return -ENOMEM;
 
 	if (count)
@@ -219,7 +227,7 @@ int window_builder_labels(struct window_builder *b, struct window_label *labels,
 			  sizeof(w->label_sets[0])) ||
 	    array_reserve((void **)&w->labels, &b->label_capacity, w->label_count + count,
 			  sizeof(w->labels[0])) ||
-	    idmap_insert(&b->label_set_ids, hash, w->label_set_count))
+	    index_item(b, &b->label_set_ids, hash, w->label_set_count))
 		return -ENOMEM;
 
 	if (count)

@@ -9,6 +9,7 @@
 #ifndef HEARTH_PROFILER_WINDOW_BUILDER_H
 #define HEARTH_PROFILER_WINDOW_BUILDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,7 @@ struct window_builder {
 	size_t binary_capacity, frame_capacity, stack_frame_capacity, stack_capacity;
 	size_t label_capacity, label_set_capacity, sample_capacity;
 	struct idmap binary_ids, frame_ids, stack_ids, label_set_ids;
+	bool append_only; /* whoever fills it knows that all is new: nothing is looked for */
 };
 
 /** Make @b ready for its first window. @limits: NULL = window_limits_default. */

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/parse.h"
 #include "symbolizer/elfhead.h"
 
@@ -209,6 +210,27 @@ const struct build_id *binary_build_id(const struct binary *b)
 bool binary_has_build_id(const struct binary *b)
 {
 	return b->has_build_id;
+}
+
+bool binary_same_code(const struct binary *a, const struct binary *b)
+{
+	if (a == b)
+		return true;
+	if (binary_kind(a) != binary_kind(b))
+		return false;
+	if (a->head.build_id.length || b->head.build_id.length)
+		return build_id_equal(&a->head.build_id, &b->head.build_id);
+	return !strcmp(binary_path(a), binary_path(b));
+}
+
+uint64_t binary_code_hash(const struct binary *b)
+{
+	const char *path = binary_path(b);
+	uint64_t hash = b->head.build_id.length
+				? hash_bytes(b->head.build_id.bytes, b->head.build_id.length)
+				: hash_bytes(path, strlen(path));
+
+	return hash_combine(hash, binary_kind(b));
 }
 
 int binary_fd(const struct binary *b)

@@ -110,6 +110,12 @@ const struct build_id *binary_build_id(const struct binary *b);
 /** Whether the file itself carries the build id (true) or it was made from a hash (false). */
 bool binary_has_build_id(const struct binary *b);
 
+/** Whether two are the same code: equal build ids, wherever the files lie; what has none goes by its name. */
+bool binary_same_code(const struct binary *a, const struct binary *b);
+
+/** A hash that is equal for the same code. */
+uint64_t binary_code_hash(const struct binary *b);
+
 /** File descriptor of the ELF file, borrowed, or -1 (special kinds, a detached file that is gone). Use pread(2): the position is shared. */
 int binary_fd(const struct binary *b);
 

@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 #include "symbolizer/cfi.h"
-#include "symbolizer/unwind_file.h"
 
 #define UNWIND_ELF_SEGMENTS 64
 #define UNWIND_ELF_SECTIONS 4
@@ -31,7 +30,6 @@ struct unwind_elf {
 	Elf *main;
 	Elf *debug;	  /* NULL if there is none */
 	uint16_t machine; /* EM_* */
-	uint16_t sources; /* bits of enum unwind_source: where the sections come from */
 	uint32_t segment_count;
 	uint32_t section_count;
 	struct unwind_segment

@@ -36,29 +36,17 @@ _hearth() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--log-level)
-		mapfile -t COMPREPLY < <(compgen -W "error warn info debug" -- "$current")
-		return
-		;;
-	--store)
-		mapfile -t COMPREPLY < <(compgen -W "sqlite memory" -- "$current")
-		return
-		;;
-	-o | --output | --binary | --debug-file | --config)
+	-o | --output | --binary | --debug-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-F | --frequency | -d | --duration | --listen | --bpf-memory | --retention | --label | --disk | --query-memory | \
-		--query-timeout | --query-range)
+	-F | --frequency | -d | --duration | --listen | --bpf-memory | --retention)
 		return
 		;;
 	esac
 
 	case $command in
-	serve)
-		words="--config --check-config --print-config --listen --insecure --data-dir --store --disk --retention
-			--frequency --bpf-memory --no-sampling --label --query-memory --query-timeout --query-range --log-level"
-		;;
+	serve) words="--listen --data-dir --frequency --bpf-memory --retention --no-sampling --insecure" ;;
 	record) words="-F -d -p -o --frequency --duration --pid --output --format --" ;;
 	symbolize) words="--binary --debug-file --cache-dir" ;;
 	inspect) words="--unwind --symbols --info" ;;

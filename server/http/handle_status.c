@@ -65,6 +65,9 @@ static void put_store(struct buffer *out, const struct service *service)
 	json_put_number(out, "dropped_for_age", s.evicted_for_age);
 	json_put_number(out, "dropped_for_room", s.evicted_for_room);
 	json_put_number(out, "refused", s.refused);
+	json_put_number(out, "waiting", s.waiting);
+	json_put_bool(out, "failing", s.failing);
+	json_put_number(out, "files_damaged", s.damaged);
 	buffer_putc(out, '}');
 }
 

@@ -191,6 +191,13 @@ static void put_store(struct buffer *out, const struct service *service)
 	sample(out, "hearth_store_windows_dropped_total", "reason", "room",
 	       (double)s.evicted_for_room);
 	sample(out, "hearth_store_windows_dropped_total", "reason", "refused", (double)s.refused);
+	single(out, "hearth_store_windows_waiting", "gauge",
+	       "Windows in memory that are not written yet; more than one or two while writing fails.",
+	       (double)s.waiting);
+	single(out, "hearth_store_failing", "gauge", "1 while history cannot be written.",
+	       s.failing);
+	single(out, "hearth_store_files_damaged_total", "counter",
+	       "Files of history that could not be read and were set aside.", (double)s.damaged);
 	single(out, "hearth_window_seconds", "gauge", "Length of a window.",
 	       (double)service->window_ns / NS_PER_S);
 }

@@ -60,36 +60,14 @@ static int merge_prepare(struct merge *m, const struct profile_filter *filter)
 	return 0;
 }
 
-static uint64_t hash_binary(const struct binary *b)
-{
-	const struct build_id *id = binary_build_id(b);
-	uint64_t kind = binary_kind(b);
-
-	if (id->length)
-		return hash_combine(hash_bytes(id->bytes, id->length), kind);
-	return hash_combine(hash_bytes(binary_path(b), strlen(binary_path(b))), kind);
-}
-
-/* Equal build ids are equal code, wherever the files lie; what has none goes by its name. */
-static bool same_binary(const struct binary *a, const struct binary *b)
-{
-	if (a == b)
-		return true;
-	if (binary_kind(a) != binary_kind(b))
-		return false;
-	if (binary_build_id(a)->length || binary_build_id(b)->length)
-		return build_id_equal(binary_build_id(a), binary_build_id(b));
-	return !strcmp(binary_path(a), binary_path(b));
-}
-
 static int add_binary(struct profile *p, struct binary *b, uint32_t *ret)
 {
 	struct profile_index *x = p->index;
-	uint64_t hash = hash_binary(b);
+	uint64_t hash = binary_code_hash(b);
 
 	for (struct idmap_probe at = idmap_find(&x->binaries, hash); at.found;
 	     idmap_next(&x->binaries, &at))
-		if (same_binary(p->binaries[at.id], b)) {
+		if (binary_same_code(p->binaries[at.id], b)) {
 			*ret = at.id;
 			return 0;
 		}

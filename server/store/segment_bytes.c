@@ -38,7 +38,7 @@ void put_bytes(struct buffer *b, const void *bytes, size_t length)
 	buffer_append(b, bytes, length);
 }
 
-uint64_t take_varint(struct byte_reader *r)
+uint64_t take_long_varint(struct byte_reader *r)
 {
 	uint64_t value = 0;
 
@@ -51,23 +51,6 @@ uint64_t take_varint(struct byte_reader *r)
 	}
 	r->bad = true;
 	return 0;
-}
-
-uint32_t take_below(struct byte_reader *r, uint64_t limit)
-{
-	uint64_t value = take_varint(r);
-
-	if (value < limit && value <= UINT32_MAX)
-		return (uint32_t)value;
-	r->bad = true;
-	return 0;
-}
-
-int64_t take_signed(struct byte_reader *r)
-{
-	uint64_t value = take_varint(r);
-
-	return (int64_t)(value >> 1 ^ -(value & 1));
 }
 
 const void *take_bytes(struct byte_reader *r, size_t *ret_length)

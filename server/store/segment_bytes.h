@@ -43,14 +43,35 @@ void put_signed(struct buffer *b, int64_t value);
 /** Append a string of any bytes: its length, then itself. */
 void put_bytes(struct buffer *b, const void *bytes, size_t length);
 
-/** Read a varint that may be anything. */
-uint64_t take_varint(struct byte_reader *r);
+/** take_varint() for any length. */
+uint64_t take_long_varint(struct byte_reader *r);
+
+/** Read a varint that may be anything. Nearly all have one byte. */
+static inline uint64_t take_varint(struct byte_reader *r)
+{
+	if (r->at < r->end && *r->at < 0x80)
+		return *r->at++;
+	return take_long_varint(r);
+}
 
 /** Read a varint that must be below @limit; else `bad` is set and 0 returned. */
-uint32_t take_below(struct byte_reader *r, uint64_t limit);
+static inline uint32_t take_below(struct byte_reader *r, uint64_t limit)
+{
+	uint64_t value = take_varint(r);
+
+	if (value < limit && value <= UINT32_MAX)
+		return (uint32_t)value;
+	r->bad = true;
+	return 0;
+}
 
 /** Read a signed number. */
-int64_t take_signed(struct byte_reader *r);
+static inline int64_t take_signed(struct byte_reader *r)
+{
+	uint64_t value = take_varint(r);
+
+	return (int64_t)(value >> 1 ^ -(value & 1));
+}
 
 /** Read what put_bytes() wrote; borrowed from the reader's bytes. */
 const void *take_bytes(struct byte_reader *r, size_t *ret_length);

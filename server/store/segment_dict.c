@@ -37,6 +37,12 @@ void segment_dict_init(struct segment_dict *d)
 	window_builder_open(&d->tables, 0, 0, 0);
 }
 
+void segment_dict_init_reading(struct segment_dict *d)
+{
+	segment_dict_init(d);
+	d->tables.append_only = true;
+}
+
 void segment_dict_release(struct segment_dict *d)
 {
 	if (!d)
@@ -88,31 +94,13 @@ size_t segment_dict_bytes(const struct segment_dict *d)
 	return bytes;
 }
 
-static uint64_t hash_binary(const struct binary *b)
-{
-	const struct build_id *id = binary_build_id(b);
-	uint64_t hash = id->length ? hash_bytes(id->bytes, id->length)
-				   : hash_bytes(binary_path(b), strlen(binary_path(b)));
-
-	return hash_combine(hash, binary_kind(b));
-}
-
-static bool same_binary(const struct binary *a, const struct binary *b)
-{
-	if (binary_kind(a) != binary_kind(b))
-		return false;
-	if (binary_build_id(a)->length || binary_build_id(b)->length)
-		return build_id_equal(binary_build_id(a), binary_build_id(b));
-	return !strcmp(binary_path(a), binary_path(b));
-}
-
 int segment_dict_binary(struct segment_dict *d, struct binary *b, uint32_t *ret)
 {
-	uint64_t hash = hash_binary(b);
+	uint64_t hash = binary_code_hash(b);
 
 	for (struct idmap_probe p = idmap_find(&d->binary_ids, hash); p.found;
 	     idmap_next(&d->binary_ids, &p))
-		if (same_binary(d->tables.w.binaries[p.id], b)) {
+		if (binary_same_code(d->tables.w.binaries[p.id], b)) {
 			*ret = p.id;
 			return 0;
 		}
@@ -158,7 +146,8 @@ int segment_dict_series(struct segment_dict *d, uint32_t labels, uint32_t stack,
 		return -ENOSPC;
 	if (array_reserve((void **)&d->series, &d->series_capacity, d->series_count + 1,
 			  sizeof(*d->series)) ||
-	    idmap_insert(&d->series_ids, hash, (uint32_t)d->series_count) ||
+	    (!d->tables.append_only &&
+	     idmap_insert(&d->series_ids, hash, (uint32_t)d->series_count)) ||
 	    add_to_list(d, labels, (uint32_t)d->series_count, &rank))
 		return -ENOMEM;
 	d->series[d->series_count] = (struct segment_series){labels, stack, rank};

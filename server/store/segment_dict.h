@@ -89,7 +89,10 @@ struct segment_dict {
 /** Make an empty dictionary. */
 void segment_dict_init(struct segment_dict *d);
 
-/** Free what it holds; NULL allowed. */
+/** Make an empty dictionary that is only read into: without indices it takes half the time and memory. */
+void segment_dict_init_reading(struct segment_dict *d);
+
+/** Free what it holds and leave it empty, ready to be written to; NULL allowed. */
 void segment_dict_release(struct segment_dict *d);
 
 DEFINE_CLEANUP(segment_dict_release, struct segment_dict *)

@@ -50,6 +50,7 @@ enum statement {
 struct segment_file {
 	sqlite3 *db;
 	sqlite3_stmt *prepared[STATEMENT_COUNT]; /* NULL until used */
+	bool sealed;
 };
 
 /* What SQLite says, in our terms. */
@@ -133,7 +134,8 @@ static int check_version(struct segment_file *f)
 		return execute(f, create);
 	if (application != SEGMENT_APPLICATION_ID)
 		return -EBADMSG;
-	return version == SEGMENT_FORMAT_VERSION ? 0 : -ENOTSUP;
+	f->sealed = version == SEGMENT_FORMAT_SEALED;
+	return f->sealed || version == SEGMENT_FORMAT_VERSION ? 0 : -ENOTSUP;
 }
 
 int segment_file_open(const char *path, enum segment_open_mode mode, struct segment_file **ret)
@@ -214,6 +216,30 @@ int segment_file_append(struct segment_file *f, struct segment_row *row, const s
 	if (!err)
 		row->id = sqlite3_last_insert_rowid(f->db);
 	return err;
+}
+
+int segment_file_begin(struct segment_file *f)
+{
+	return execute(f, "BEGIN IMMEDIATE");
+}
+
+int segment_file_commit(struct segment_file *f)
+{
+	return execute(f, "COMMIT");
+}
+
+int segment_file_seal(struct segment_file *f)
+{
+	int err = execute(f, "PRAGMA user_version = " TEXT_OF(SEGMENT_FORMAT_SEALED));
+
+	if (!err)
+		f->sealed = true;
+	return err;
+}
+
+bool segment_file_is_sealed(const struct segment_file *f)
+{
+	return f->sealed;
 }
 
 static struct segment_row read_row(sqlite3_stmt *s)

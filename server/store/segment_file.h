@@ -29,6 +29,7 @@
 
 #define SEGMENT_APPLICATION_ID 0x48524853 /* "HRHS" */
 #define SEGMENT_FORMAT_VERSION 1
+#define SEGMENT_FORMAT_SEALED  257 /* version 1, and sealed */
 
 struct segment_file;
 
@@ -64,7 +65,7 @@ void segment_file_close(struct segment_file *f);
 DEFINE_CLEANUP(segment_file_close, struct segment_file *)
 
 /**
- * Add a block; it is on disk when this returns 0.
+ * Add a block; it is on disk when this returns 0, but for what stands at segment_file_begin().
  *
  * @row: id is set here
  * @names, @data: may be empty
@@ -73,6 +74,21 @@ DEFINE_CLEANUP(segment_file_close, struct segment_file *)
  */
 int segment_file_append(struct segment_file *f, struct segment_row *row, const struct buffer *names,
 			const struct buffer *data);
+
+/**
+ * Have the blocks that are added from now on appear all together, and be on disk, when segment_file_commit() returns 0;
+ * without it none of them is.
+ */
+int segment_file_begin(struct segment_file *f);
+
+/** See segment_file_begin(). */
+int segment_file_commit(struct segment_file *f);
+
+/** Mark the file as sealed: it is not written to any more; see segment_seal.h. */
+int segment_file_seal(struct segment_file *f);
+
+/** Whether it was marked. */
+bool segment_file_is_sealed(const struct segment_file *f);
 
 /**
  * Heads of the blocks behind @after, in the order of their ids.

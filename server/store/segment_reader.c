@@ -19,7 +19,7 @@ int segment_reader_open(const char *path, struct segment_reader **ret)
 
 	if (!r)
 		return -ENOMEM;
-	segment_dict_init(&r->dict);
+	segment_dict_init_reading(&r->dict);
 
 	int err = segment_file_open(path, SEGMENT_READ, &r->file);
 
@@ -36,6 +36,11 @@ void segment_reader_close(struct segment_reader *r)
 	segment_file_close(r->file);
 	segment_dict_release(&r->dict);
 	free(r);
+}
+
+bool segment_reader_is_sealed(const struct segment_reader *r)
+{
+	return segment_file_is_sealed(r->file);
 }
 
 int segment_reader_rows(struct segment_reader *r, struct segment_row **ret, size_t *ret_count)

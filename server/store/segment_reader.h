@@ -25,6 +25,9 @@ void segment_reader_close(struct segment_reader *r);
 
 DEFINE_CLEANUP(segment_reader_close, struct segment_reader *)
 
+/** Whether the segment is sealed; see segment_seal.h. */
+bool segment_reader_is_sealed(const struct segment_reader *r);
+
 /** Heads of all blocks, as segment_file_rows(). */
 int segment_reader_rows(struct segment_reader *r, struct segment_row **ret, size_t *ret_count);
 

@@ -164,23 +164,26 @@ static uint32_t parts_of(uint32_t weight)
 	return weight ? (weight - 1) / UINT16_MAX + 1 : 0;
 }
 
+/* @sample: all but the weight */
+static void put_sample(struct window_sample sample, uint32_t weight, struct window_sample **at)
+{
+	for (uint32_t parts = parts_of(weight); parts--; weight -= sample.weight) {
+		sample.weight = weight > UINT16_MAX ? UINT16_MAX : (uint16_t)weight;
+		*(*at)++ = sample;
+	}
+}
+
 static void copy_sample(const struct selection *s, const struct segment_series *series,
 			const struct segment_sample *from, struct window_sample **at)
 {
-	uint32_t left = from->weight;
+	struct window_sample sample = {
+		.time_us = from->time_us,
+		.stack = s->stacks ? s->stacks[series->stack] - 1 : 0,
+		.labels = s->label_sets[series->labels] - 1,
+		.cpu = from->cpu,
+	};
 
-	for (uint32_t parts = parts_of(left); parts--;) {
-		uint16_t weight = left > UINT16_MAX ? UINT16_MAX : (uint16_t)left;
-
-		*(*at)++ = (struct window_sample){
-			.time_us = from->time_us,
-			.stack = s->stacks ? s->stacks[series->stack] - 1 : 0,
-			.labels = s->label_sets[series->labels] - 1,
-			.weight = weight,
-			.cpu = from->cpu,
-		};
-		left -= weight;
-	}
+	put_sample(sample, from->weight, at);
 }
 
 /* What the samples need; an empty stack 0 for all of them if stacks are not wanted. */
@@ -278,4 +281,48 @@ int segment_window_make(const struct segment_dict *d, struct segment_window *fro
 		copy_sample(&s, &d->series[from->samples[i].series], &from->samples[i], &at);
 	*ret = take_ptr(w);
 	return 0;
+}
+
+int segment_window_view(const struct segment_dict *d, struct segment_window *from,
+			struct window *ret)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < from->sample_count; i++)
+		count += parts_of(from->samples[i].weight);
+	if (count > UINT32_MAX)
+		return -EFBIG;
+
+	struct window w = d->tables.w;
+	struct window_sample *at = calloc(count + 1, sizeof(*at));
+
+	if (!at)
+		return -ENOMEM;
+	w.ref_count = 1;
+	w.wall_start_ns = from->wall_start_ns;
+	w.wall_end_ns = from->wall_end_ns;
+	w.period_ns = from->period_ns;
+	memcpy(w.lost, from->lost, sizeof(w.lost));
+	w.samples = at;
+	w.sample_count = (uint32_t)count;
+	sort_by_time(from);
+	for (size_t i = 0; i < from->sample_count; i++) {
+		const struct segment_sample *s = &from->samples[i];
+		const struct segment_series *series = &d->series[s->series];
+		struct window_sample sample = {
+			.time_us = s->time_us,
+			.stack = series->stack,
+			.labels = series->labels,
+			.cpu = s->cpu,
+		};
+
+		put_sample(sample, s->weight, &at);
+	}
+	*ret = w;
+	return 0;
+}
+
+void segment_window_release_view(struct window *view)
+{
+	free(view->samples);
 }

@@ -25,4 +25,18 @@
 int segment_window_make(const struct segment_dict *d, struct segment_window *from, bool with_stacks,
 			struct window **ret);
 
+/**
+ * Make a window that borrows the tables of the dictionary instead of copying what it needs of them.
+ *
+ * @ret: on success release with segment_window_release_view(); valid until the dictionary changes; cannot be kept by
+ *       references
+ *
+ * Returns as segment_window_make().
+ */
+int segment_window_view(const struct segment_dict *d, struct segment_window *from,
+			struct window *ret);
+
+/** Free what a view owns. */
+void segment_window_release_view(struct window *view);
+
 #endif

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/array.h"
@@ -15,14 +14,12 @@
 #include "base/parse.h"
 #include "server/log.h"
 #include "server/store/sqlite_catalog.h"
+#include "server/store/sqlite_segment.h"
 
-#define MINUTE_NS      (60 * NS_PER_S)
-#define HOUR_NS	       (60 * MINUTE_NS)
-#define DAY_NS	       (24 * HOUR_NS)
-#define SUFFIX	       ".db"
-#define JOURNAL_SUFFIX ".db-journal"
-#define ASIDE_SUFFIX   ".damaged"
-#define PAGE_BYTES     4096u
+#define MINUTE_NS    (60 * NS_PER_S)
+#define HOUR_NS	     (60 * MINUTE_NS)
+#define DAY_NS	     (24 * HOUR_NS)
+#define ASIDE_SUFFIX ".damaged"
 
 const struct tier_rule tier_rules[TIER_COUNT] = {
 	[TIER_DETAIL] = {"10s", 0, HOUR_NS, 1},
@@ -30,20 +27,6 @@ const struct tier_rule tier_rules[TIER_COUNT] = {
 	[TIER_1H] = {"1h", HOUR_NS, 30 * DAY_NS, 60},
 	[TIER_1D] = {"1d", DAY_NS, 360 * DAY_NS, 24},
 };
-
-/* What a file takes of the disk. */
-static uint64_t file_bytes(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		return 0;
-
-	uint64_t pages = ((uint64_t)st.st_size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-	uint64_t blocks = (uint64_t)st.st_blocks * 512;
-
-	return pages > blocks ? pages : blocks;
-}
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -53,19 +36,10 @@ static bool ends_with(const char *text, const char *end)
 	return length >= end_length && !strcmp(text + length - end_length, end);
 }
 
-static void free_segment(struct segment *segment)
-{
-	segment_reader_close(segment->reader);
-	pthread_mutex_destroy(&segment->reader_lock);
-	free(segment->rows);
-	free(segment->path);
-	free(segment);
-}
-
 static void unref_locked(struct segment *segment)
 {
 	if (!--segment->references)
-		free_segment(segment);
+		sqlite_segment_free(segment);
 }
 
 void sqlite_segment_unref(struct store_sqlite *s, struct segment *segment)
@@ -75,31 +49,6 @@ void sqlite_segment_unref(struct store_sqlite *s, struct segment *segment)
 	pthread_mutex_lock(&s->lock);
 	unref_locked(segment);
 	pthread_mutex_unlock(&s->lock);
-}
-
-static int new_segment(struct store_sqlite *s, enum tier tier, uint64_t start_ns, uint32_t serial,
-		       struct segment **ret)
-{
-	struct segment *segment = calloc(1, sizeof(*segment));
-	time_t seconds = (time_t)(start_ns / NS_PER_S);
-	struct tm tm;
-	char text[32] = "";
-
-	if (!segment)
-		return -ENOMEM;
-	if (!gmtime_r(&seconds, &tm) || !strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", &tm) ||
-	    asprintf(&segment->path, "%s/%s-%s-%02" PRIu32 SUFFIX, s->directory,
-		     tier_rules[tier].name, text, serial) < 0) {
-		free(segment);
-		return -ENOMEM;
-	}
-	segment->tier = tier;
-	segment->start_ns = start_ns;
-	segment->serial = serial;
-	segment->references = 1;
-	pthread_mutex_init(&segment->reader_lock, NULL);
-	*ret = segment;
-	return 0;
 }
 
 /* Puts a segment into its place; takes over the reference. */
@@ -135,32 +84,6 @@ static void count_rows(struct store_sqlite *s, const struct segment *segment, in
 		s->stats.windows += sign > 0 ? windows : -windows;
 }
 
-static int compare_rows(const void *a, const void *b)
-{
-	const struct segment_row *x = a;
-	const struct segment_row *y = b;
-
-	if (x->start_ns != y->start_ns)
-		return x->start_ns < y->start_ns ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* What the file says it holds. */
-static int load_rows(struct segment *segment)
-{
-	CLEANUP(segment_reader_closep) struct segment_reader *reader = NULL;
-	int err = segment_reader_open(segment->path, &reader);
-
-	if (!err)
-		err = segment_reader_rows(reader, &segment->rows, &segment->row_count);
-	if (err)
-		return err;
-	segment->row_capacity = segment->row_count;
-	if (segment->row_count)
-		qsort(segment->rows, segment->row_count, sizeof(*segment->rows), compare_rows);
-	return 0;
-}
-
 static void note_aside(struct store_sqlite *s, const char *path)
 {
 	if (array_reserve((void **)&s->aside, &s->aside_capacity, s->aside_count + 1,
@@ -170,7 +93,7 @@ static void note_aside(struct store_sqlite *s, const char *path)
 	struct set_aside *aside = &s->aside[s->aside_count];
 
 	aside->path = strdup(path);
-	aside->bytes = file_bytes(path);
+	aside->bytes = sqlite_file_bytes(path);
 	if (aside->path)
 		s->aside_count++;
 }
@@ -215,6 +138,45 @@ void sqlite_catalog_set_aside(struct store_sqlite *s, struct segment *segment, i
 	pthread_mutex_unlock(&s->lock);
 }
 
+static int replace_locked(struct store_sqlite *s, struct segment *old, struct segment *fresh,
+			  const char *new_path)
+{
+	struct segment_list *list = &s->tiers[old->tier];
+	size_t at = 0;
+
+	while (at < list->count && list->items[at] != old)
+		at++;
+	if (at == list->count)
+		return -ENOENT;
+	if (rename(new_path, fresh->path))
+		return -errno;
+	count_rows(s, old, -1);
+	count_rows(s, fresh, 1);
+	list->items[at] = fresh;
+	old->gone = true;
+	unref_locked(old);
+	return 0;
+}
+
+int sqlite_catalog_replace(struct store_sqlite *s, struct segment *segment, const char *new_path)
+{
+	struct segment *fresh;
+	int err = sqlite_segment_new(s, segment->tier, segment->start_ns, segment->serial, &fresh);
+
+	if (err)
+		return err;
+	err = sqlite_segment_load(fresh, new_path);
+	fresh->bytes = sqlite_file_bytes(new_path);
+	if (!err) {
+		pthread_mutex_lock(&s->lock);
+		err = replace_locked(s, segment, fresh, new_path);
+		pthread_mutex_unlock(&s->lock);
+	}
+	if (err)
+		sqlite_segment_free(fresh);
+	return err;
+}
+
 void sqlite_catalog_drop(struct store_sqlite *s, enum tier tier, size_t index)
 {
 	struct segment_list *list = &s->tiers[tier];
@@ -250,7 +212,7 @@ static bool parse_name(const char *name, enum tier *ret_tier, uint64_t *ret_star
 		const char *rest = strptime(name + length + 1, "%Y%m%dT%H%M%SZ", &tm);
 
 		if (!rest || *rest++ != '-' || parse_take_u64(&rest, &serial) ||
-		    strcmp(rest, SUFFIX) || serial > UINT32_MAX)
+		    strcmp(rest, SQLITE_SEGMENT_SUFFIX) || serial > UINT32_MAX)
 			return false;
 		*ret_tier = tier;
 		*ret_start_ns = (uint64_t)timegm(&tm) * NS_PER_S;
@@ -263,7 +225,7 @@ static bool parse_name(const char *name, enum tier *ret_tier, uint64_t *ret_star
 /* A segment of another version stays as it is: a newer Hearth may come back. */
 static void leave_alone(struct store_sqlite *s, const char *path)
 {
-	s->foreign_bytes += file_bytes(path);
+	s->foreign_bytes += sqlite_file_bytes(path);
 	log_warn("'%s' was written by another version of Hearth (this one reads format %d); it is "
 		 "left alone and its history is not shown",
 		 path, SEGMENT_FORMAT_VERSION);
@@ -283,15 +245,18 @@ static int load_file(struct store_sqlite *s, const char *name)
 	}
 	if (ends_with(name, ASIDE_SUFFIX))
 		note_aside(s, path);
+	if (ends_with(name, SQLITE_SEGMENT_SUFFIX SQLITE_NEW_SUFFIX) ||
+	    ends_with(name, SQLITE_SEGMENT_SUFFIX SQLITE_NEW_SUFFIX "-journal"))
+		(void)unlink(path); /* sealing was cut short; if it stays, it is tried again */
 	if (!parse_name(name, &tier, &start_ns, &serial))
 		return 0;
 
-	int err = new_segment(s, tier, start_ns, serial, &segment);
+	int err = sqlite_segment_new(s, tier, start_ns, serial, &segment);
 
 	if (err)
 		return err;
-	err = load_rows(segment);
-	segment->bytes = file_bytes(segment->path);
+	err = sqlite_segment_load(segment, path);
+	segment->bytes = sqlite_file_bytes(segment->path);
 	if (!err)
 		err = insert(s, segment);
 	if (!err) {
@@ -302,7 +267,7 @@ static int load_file(struct store_sqlite *s, const char *name)
 		leave_alone(s, path);
 	else if (err != -ENOMEM)
 		set_aside_locked(s, path, err);
-	free_segment(segment);
+	sqlite_segment_free(segment);
 	return err == -ENOMEM ? err : 0;
 }
 
@@ -348,17 +313,17 @@ int sqlite_catalog_take(struct store_sqlite *s, enum tier tier, uint64_t time_ns
 			found = s->tiers[tier].items[i];
 	if (found) {
 		serial = found->serial + 1;
-		fresh |= found->bytes >= s->segment_bytes;
+		fresh |= found->bytes >= s->segment_bytes || found->sealed;
 	}
 	if (!found || fresh) {
-		err = new_segment(s, tier, start_ns, serial, &found);
+		err = sqlite_segment_new(s, tier, start_ns, serial, &found);
 		/* One that was set aside or left alone keeps its name. */
 		while (!err && !access(found->path, F_OK)) {
-			free_segment(found);
-			err = new_segment(s, tier, start_ns, ++serial, &found);
+			sqlite_segment_free(found);
+			err = sqlite_segment_new(s, tier, start_ns, ++serial, &found);
 		}
 		if (!err && insert(s, found)) {
-			free_segment(found);
+			sqlite_segment_free(found);
 			err = -ENOMEM;
 		}
 	}
@@ -372,7 +337,7 @@ int sqlite_catalog_take(struct store_sqlite *s, enum tier tier, uint64_t time_ns
 
 void sqlite_catalog_settle(struct store_sqlite *s, struct segment *segment, uint64_t promised_bytes)
 {
-	uint64_t bytes = file_bytes(segment->path);
+	uint64_t bytes = sqlite_file_bytes(segment->path);
 
 	pthread_mutex_lock(&s->lock);
 	segment->bytes = bytes;

@@ -41,6 +41,16 @@ void sqlite_catalog_add_row(struct store_sqlite *s, struct segment *segment,
 /** Show all hidden rows. With the lock held. */
 void sqlite_catalog_show_rows(struct store_sqlite *s);
 
+/**
+ * Put another file with the same content in a segment's place, as a segment of its own.
+ *
+ * @segment: who has a reference goes on with the old file, if its reader is open
+ *
+ * Returns 0; -ENOENT if the segment was let go of meanwhile; -errno of reading or renaming the file; -ENOMEM. Takes
+ * the lock.
+ */
+int sqlite_catalog_replace(struct store_sqlite *s, struct segment *segment, const char *new_path);
+
 /** Set a segment aside because of an error of reading it. Takes the lock. */
 void sqlite_catalog_set_aside(struct store_sqlite *s, struct segment *segment, int err);
 

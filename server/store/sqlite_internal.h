@@ -44,8 +44,11 @@ struct tier_rule {
 
 extern const struct tier_rule tier_rules[TIER_COUNT];
 
-#define SQLITE_READERS_MAX	8
-#define SQLITE_READER_BYTES_MAX (32u << 20)
+#define SQLITE_NEW_SUFFIX	   ".new" /* of a file being sealed, behind the name it will have */
+#define SQLITE_SEAL_OVERHEAD_BYTES (128u << 10)
+
+#define SQLITE_READERS_MAX	   8
+#define SQLITE_READER_BYTES_MAX	   (32u << 20)
 
 /** A segment in the catalog. */
 struct segment {
@@ -62,6 +65,7 @@ struct segment {
 	struct segment_row *rows; /* owned; in the order of their start */
 	size_t row_count, row_capacity;
 	uint32_t hidden_count; /* rows whose window is still in the queue */
+	bool sealed;	       /* it gets no more windows, and was written anew or is being */
 	uint64_t used;	       /* when a scan used it last, in scans */
 	size_t reader_bytes;
 
@@ -172,5 +176,13 @@ int sqlite_merge_late(struct store_sqlite *s, const struct window *w,
 
 /** Make the sums of all slots that have passed. Returns 0; -errno of the first failure. */
 int sqlite_merge(struct store_sqlite *s);
+
+/** Everything before this moment is on disk and not expected to change. With the lock held. */
+uint64_t sqlite_settled_ns(const struct store_sqlite *s);
+
+/* sqlite_seal.c */
+
+/** Seal what has passed. Returns 0; -ENOSPC or -ECANCELED if not everything could be. */
+int sqlite_seal(struct store_sqlite *s);
 
 #endif

@@ -60,8 +60,7 @@ void sqlite_merge_init(struct store_sqlite *s)
 	}
 }
 
-/* Everything before this moment is on disk and not expected to change. */
-static uint64_t settled_ns(const struct store_sqlite *s)
+uint64_t sqlite_settled_ns(const struct store_sqlite *s)
 {
 	uint64_t settled_ns = s->newest_ns > GRACE_NS ? s->newest_ns - GRACE_NS : 0;
 
@@ -80,7 +79,7 @@ static bool next_slot(struct store_sqlite *s, enum tier tier, struct segment_spa
 	pthread_mutex_lock(&s->lock);
 
 	uint64_t first_ns = first_row_ns(s, tier, s->summed_ns[tier]);
-	uint64_t settled = settled_ns(s);
+	uint64_t settled = sqlite_settled_ns(s);
 
 	pthread_mutex_unlock(&s->lock);
 	if (first_ns == UINT64_MAX)

@@ -31,9 +31,21 @@ struct intervals {
 	size_t count, capacity;
 };
 
+/* A plan that is being made. */
+struct planning {
+	struct store_sqlite *store;
+	struct plan *plan;
+	struct intervals open; /* what is not covered yet */
+};
+
 static void intervals_release(struct intervals *l)
 {
 	free(l->items);
+}
+
+static void planning_release(struct planning *g)
+{
+	intervals_release(&g->open);
 }
 
 static int add_interval(struct intervals *l, uint64_t from_ns, uint64_t to_ns)
@@ -114,35 +126,45 @@ static bool span_overlaps(const struct segment *segment, const struct intervals 
 	       overlaps(span, (struct interval){l->items[0].from_ns, l->items[l->count - 1].to_ns});
 }
 
-/* Step 1 for one tier. */
-static int take_whole(struct store_sqlite *s, struct plan *p, enum tier tier,
-		      struct intervals *open)
+/* Takes what a step wants of a row. @ret_taken: what is covered for good by it; stays empty if nothing is. */
+typedef int (*take_fn)(struct planning *g, struct segment *segment, const struct segment_row *row,
+		       struct interval *ret_taken);
+
+/* Rows of one slot follow each other and are all taken: what they cover is cut out only when a tier is done. */
+static int take_rows(struct planning *g, enum tier tier, take_fn take)
 {
-	const struct segment_list *list = &s->tiers[tier];
+	const struct segment_list *list = &g->store->tiers[tier];
 	struct intervals taken = {0};
 	int err = 0;
 
 	for (size_t i = 0; i < list->count && !err; i++) {
 		struct segment *segment = list->items[i];
+		size_t row_count = span_overlaps(segment, &g->open) ? segment->row_count : 0;
 
-		if (!span_overlaps(segment, open))
-			continue;
-		for (size_t k = 0; k < segment->row_count && !err; k++) {
-			const struct segment_row *row = &segment->rows[k];
-			struct interval slot = slot_of(tier, row);
+		for (size_t k = 0; k < row_count && !err; k++) {
+			struct interval covered = {0};
 
-			/* Rows of one slot follow each other and are all taken: cut only when done. */
-			if (!is_inside(slot, open))
-				continue;
-			err = add_piece(p, segment, row, (struct interval){0, UINT64_MAX});
+			err = take(g, segment, &segment->rows[k], &covered);
 			if (!err)
-				err = add_interval(&taken, slot.from_ns, slot.to_ns);
+				err = add_interval(&taken, covered.from_ns, covered.to_ns);
 		}
 	}
 	for (size_t i = 0; i < taken.count && !err; i++)
-		err = cut(open, taken.items[i].from_ns, taken.items[i].to_ns);
-	free(taken.items);
+		err = cut(&g->open, taken.items[i].from_ns, taken.items[i].to_ns);
+	intervals_release(&taken);
 	return err;
+}
+
+/* Step 1. */
+static int take_whole(struct planning *g, struct segment *segment, const struct segment_row *row,
+		      struct interval *ret_taken)
+{
+	struct interval slot = slot_of(segment->tier, row);
+
+	if (!is_inside(slot, &g->open))
+		return 0;
+	*ret_taken = slot;
+	return add_piece(g->plan, segment, row, (struct interval){0, UINT64_MAX});
 }
 
 /* Whether any tier below has something in an interval. */
@@ -164,47 +186,24 @@ static bool has_finer(const struct store_sqlite *s, enum tier tier, struct inter
 	return false;
 }
 
-/* Takes what of a row lies in the open intervals. */
-static int take_part(struct plan *p, struct segment *segment, const struct segment_row *row,
-		     const struct intervals *open)
+/* Steps 2 and 3: what of a row lies in the open intervals. */
+static int take_part(struct planning *g, struct segment *segment, const struct segment_row *row,
+		     struct interval *ret_taken)
 {
+	struct interval span = {row->start_ns, row->end_ns};
+	bool is_sum = segment->tier != TIER_DETAIL;
 	int err = 0;
 
-	for (size_t i = 0; i < open->count && !err; i++)
-		if (overlaps(open->items[i], (struct interval){row->start_ns, row->end_ns}))
-			err = add_piece(p, segment, row, open->items[i]);
-	return err;
-}
-
-/* Steps 2 and 3 for one tier. */
-static int take_parts(struct store_sqlite *s, struct plan *p, enum tier tier,
-		      struct intervals *open)
-{
-	const struct segment_list *list = &s->tiers[tier];
-	struct intervals taken = {0};
-	int err = 0;
-
-	for (size_t i = 0; i < list->count && !err; i++) {
-		struct segment *segment = list->items[i];
-
-		if (!span_overlaps(segment, open))
+	if (row->hidden ||
+	    (is_sum && has_finer(g->store, segment->tier, slot_of(segment->tier, row))))
+		return 0;
+	for (size_t i = 0; i < g->open.count && !err; i++) {
+		if (!overlaps(g->open.items[i], span))
 			continue;
-		for (size_t k = 0; k < segment->row_count && !err; k++) {
-			const struct segment_row *row = &segment->rows[k];
-			size_t before = p->count;
-
-			if (row->hidden)
-				continue;
-			if (tier != TIER_DETAIL && has_finer(s, tier, slot_of(tier, row)))
-				continue;
-			err = take_part(p, segment, row, open);
-			if (!err && tier != TIER_DETAIL && p->count > before)
-				err = add_interval(&taken, row->start_ns, row->end_ns);
-		}
+		err = add_piece(g->plan, segment, row, g->open.items[i]);
+		if (is_sum)
+			*ret_taken = span;
 	}
-	for (size_t i = 0; i < taken.count && !err; i++)
-		err = cut(open, taken.items[i].from_ns, taken.items[i].to_ns);
-	free(taken.items);
 	return err;
 }
 
@@ -229,18 +228,18 @@ static int compare_pieces(const void *a, const void *b)
 
 static int make(struct store_sqlite *s, const struct plan_request *request, struct plan *p)
 {
-	CLEANUP(intervals_release) struct intervals open = {0};
-	int err = add_interval(&open, request->from_ns, request->to_ns);
+	CLEANUP(planning_release) struct planning g = {.store = s, .plan = p};
+	int err = add_interval(&g.open, request->from_ns, request->to_ns);
 
 	for (enum tier tier = request->coarsest; tier > TIER_DETAIL && !err; tier--)
-		err = take_whole(s, p, tier, &open);
+		err = take_rows(&g, tier, take_whole);
 	if (!err)
-		err = take_parts(s, p, TIER_DETAIL, &open);
+		err = take_rows(&g, TIER_DETAIL, take_part);
 
 	enum tier last = request->no_coarser ? request->coarsest : TIER_COUNT - 1;
 
 	for (enum tier tier = TIER_5M; tier <= last && !err; tier++)
-		err = take_parts(s, p, tier, &open);
+		err = take_rows(&g, tier, take_part);
 	return err;
 }
 

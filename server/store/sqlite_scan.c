@@ -62,7 +62,7 @@ static int read_block(struct sqlite_reading *g, const struct piece *piece)
 		struct segment_window w;
 
 		err = segment_block_next(block, &w);
-		if (!err)
+		if (!err && w.wall_end_ns > piece->from_ns && w.wall_start_ns < piece->to_ns)
 			err = sqlite_reading_add(g, &w, piece->from_ns, piece->to_ns);
 	}
 	return err == -ENOENT ? 0 : err;

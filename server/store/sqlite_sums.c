@@ -20,8 +20,8 @@ void sqlite_reading_release(struct sqlite_reading *g)
 	free(g->spread);
 }
 
-/* Hands out a window with the segment's lock let go; `readings` keeps the dictionary meanwhile. */
-static int emit(struct sqlite_reading *g, struct segment_window *from)
+/* The segment's lock is let go of meanwhile; `readings` keeps the dictionary. */
+static int emit_copy(struct sqlite_reading *g, struct segment_window *from)
 {
 	CLEANUP(window_unrefp) struct window *w = NULL;
 	int err = segment_window_make(g->dict, from, !g->scan->no_stacks, &w);
@@ -32,6 +32,25 @@ static int emit(struct sqlite_reading *g, struct segment_window *from)
 	g->visitor_result = g->visit(w, g->arg);
 	pthread_mutex_lock(&g->segment->reader_lock);
 	return g->visitor_result;
+}
+
+/* With the segment's lock held, so that the dictionary stays as it is. */
+static int emit_view(struct sqlite_reading *g, struct segment_window *from)
+{
+	struct window view;
+	int err = segment_window_view(g->dict, from, &view);
+
+	if (err)
+		return err;
+	g->visitor_result = g->visit(&view, g->arg);
+	segment_window_release_view(&view);
+	return g->visitor_result;
+}
+
+/* Hands out a window. */
+static int emit(struct sqlite_reading *g, struct segment_window *from)
+{
+	return g->scan->borrows ? emit_view(g, from) : emit_copy(g, from);
 }
 
 static bool wants_totals(const struct sqlite_reading *g)

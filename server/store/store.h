@@ -35,6 +35,8 @@ struct store_scan {
 	uint64_t
 		resolution_ns; /* finest time that matters; 0 = each sample's, STORE_TOTALS = none */
 	bool no_stacks;	       /* only labels, times and weights: the stacks may be empty ones */
+	bool borrows; /* the visitor keeps no window and returns soon: windows may be views whose tables
+		       * hold more than their samples need, and the store may be locked meanwhile */
 };
 
 #define STORE_TOTALS UINT64_MAX
@@ -51,6 +53,7 @@ struct store_stats {
 	uint64_t refused; /* windows that alone exceed the limit, or that could not be written */
 	uint64_t waiting; /* windows taken that are not written yet because writing fails; now */
 	uint64_t damaged; /* files that could not be read and were set aside, since create */
+	bool failing;	  /* the last write failed; it is tried again */
 };
 
 /**

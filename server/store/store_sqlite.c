@@ -30,6 +30,7 @@ static void sqlite_stats(struct store *store, struct store_stats *ret)
 	*ret = s->stats;
 	ret->bytes = sqlite_catalog_bytes(s);
 	ret->windows += s->pending_count;
+	ret->failing = s->failing;
 	for (enum tier tier = 0; tier < TIER_COUNT; tier++)
 		for (size_t i = 0; i < s->tiers[tier].count; i++) {
 			const struct segment *segment = s->tiers[tier].items[i];
@@ -115,6 +116,8 @@ static void *run_background(void *arg)
 			log_warn("cannot sum up history in '%s': %s; it is tried again",
 				 s->directory, strerror(-err));
 		last_err = err;
+		if (!err)
+			(void)sqlite_seal(s); /* what cannot be sealed now is tried again */
 		pthread_mutex_lock(&s->lock);
 		if (s->scans != scans)
 			idle_since_ns = clock_now_ns();

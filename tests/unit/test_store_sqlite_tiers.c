@@ -62,6 +62,7 @@ static void append_span(uint64_t from_ns, uint64_t to_ns, uint64_t every)
 static void merge(void)
 {
 	assert_int_equal(sqlite_merge((struct store_sqlite *)store), 0);
+	assert_int_equal(sqlite_seal((struct store_sqlite *)store), 0);
 }
 
 static struct tally *expected(uint64_t from_ns, uint64_t to_ns)
