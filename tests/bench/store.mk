@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Writes and reads history in bulk; run by tests/bench/store.py.
+# Writes history in bulk; run by tests/bench/store.py.
 
-build/bench/store: tests/bench/store.c $(LIBS)
+STORE_HISTORY := $(wildcard tests/bench/store_history/*.c)
+
+build/bench/store-history: $(STORE_HISTORY) $(wildcard tests/bench/store_history/*.h) $(LIBS)
 	$(Q)mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBS) $(LDLIBS) -lm
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(STORE_HISTORY) $(LIBS) $(LDLIBS) -lm
