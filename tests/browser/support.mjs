@@ -71,8 +71,18 @@ function start(command, args, options = {}) {
   return { child, ended, get output() { return output; }, stop };
 }
 
-/** Start `hearth serve` on a port of its own and wait until it is ready. */
+/** Start `hearth serve` on a port of its own and wait until it is ready. A port that somebody else took first is no failure. */
 export async function startHearth(...args) {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await startOnce(...args);
+    } catch (e) {
+      if (attempt === 3 || !/in use/i.test(e.message)) throw e;
+    }
+  }
+}
+
+async function startOnce(...args) {
   const port = await freePort();
   const data = mkdtempSync(join(tmpdir(), "hearth-browser-"));
   const program = process.env.HEARTH ?? join(root, "build/hearth");

@@ -163,15 +163,24 @@ test("inverting a large tree folds small groups and loses nothing", () => {
 });
 
 test("hiding frames gives their time to their callers", () => {
-  const t = transform.rearrange(small(), { keep: "", drop: "", hide: ["kernel"], hideFrames: "^parse$", inverted: false });
+  const t = transform.rearrange(small(), { ...transform.noFilters, hide: ["kernel"], hideFrames: "^parse$" });
   checkSums(t);
   assert.deepEqual(foldedOf(t), ["ls;main;lex;lex 4", "sh;main 2", "sh;main;emit 1", "sh;main;emit;lex 3", "sh;main;lex 5"]);
 });
 
+test("runs of frames are drawn as one, their time stays", () => {
+  const of = (text, r) => foldedOf(transform.rearrange(profile.parseProfile(flamegraphOf(text)).tree, { ...transform.noFilters, ...r }));
+  const text = "sh;main;[lib.so];[lib.so];[lib.so];leaf 3\nsh;main;[lib.so];[lib.so] 2\nsh;main;walk;walk;other;walk 4\n";
+  assert.deepEqual(of(text, { collapse: ["unnamed"] }), ["sh;main;[lib.so] 2", "sh;main;[lib.so];leaf 3", "sh;main;walk;walk;other;walk 4"]);
+  assert.deepEqual(of(text, { collapse: ["recursion"] }), ["sh;main;[lib.so] 2", "sh;main;[lib.so];leaf 3", "sh;main;walk;other;walk 4"]);
+  assert.deepEqual(of(text, { collapseFrames: "walk|other" }), ["sh;main;[lib.so];[lib.so] 2", "sh;main;[lib.so];[lib.so];[lib.so];leaf 3", "sh;main;walk 4"]);
+  assert.deepEqual(of(text, { collapse: ["unnamed"], hideFrames: "^main$" }), ["sh;[lib.so] 2", "sh;[lib.so];leaf 3", "sh;walk;walk;other;walk 4"]);
+});
+
 test("keeping and dropping choose whole stacks", () => {
-  const only = { keep: "parse", drop: "", hide: [], hideFrames: "", inverted: false };
+  const only = { ...transform.noFilters, keep: "parse" };
   assert.deepEqual(foldedOf(transform.rearrange(small(), only)), ["sh;main;parse 2", "sh;main;parse;lex 5"]);
-  const without = { keep: "", drop: "emit|ls", hide: [], hideFrames: "", inverted: false };
+  const without = { ...transform.noFilters, drop: "emit|ls" };
   assert.deepEqual(foldedOf(transform.rearrange(small(), without)), ["sh;main;parse 2", "sh;main;parse;lex 5"]);
   assert.equal(transform.rearrange(small(), { ...only, keep: "nothing" }).total[0], 0);
 });
@@ -217,7 +226,7 @@ test("a stack of 200,000 frames goes through everything", () => {
   layout.layoutTree(t);
   assert.equal(search.searchTree(t, search.parsePattern("even")).samples, 7);
   assert.equal(transform.invert(t).maxDepth, 200000);
-  assert.equal(transform.rearrange(t, { keep: "", drop: "", hide: [], hideFrames: "odd", inverted: false }).total[0], 7);
+  assert.equal(transform.rearrange(t, { ...transform.noFilters, hideFrames: "odd" }).total[0], 7);
   assert.equal(top.topFunctions(t).length, 2);
 });
 
@@ -246,7 +255,7 @@ test("packages come from namespaces and paths", () => {
 test("the link and the state say the same", () => {
   const state = {
     ...url.defaults, view: "table", query: '{comm="a b",exe=~"/x.*"}', from: "1700000000", to: "1700000900", search: "a|b&c=d#e", zoom: "abc123",
-    inverted: true, hide: ["kernel", "libc"], keep: "ü ☃", by: "cgroup", live: true, colour: "binary",
+    inverted: true, hide: ["kernel", "libc"], collapse: ["unnamed"], collapseFrames: "Py.*", keep: "ü ☃", by: "cgroup", live: true, colour: "binary",
   };
   assert.deepEqual(url.readState(url.writeState(state)), state);
   assert.equal(url.writeState(url.defaults), "");

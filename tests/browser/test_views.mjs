@@ -127,6 +127,12 @@ test("the heatmap goes with the keyboard, a stretch becomes the other side of a 
   for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+ArrowRight");
   assert.match(await page.textContent(".heatmap-readout"), /ms selected/);
   await page.keyboard.press("b");
+  await page.waitForFunction(() => location.search.includes("base_from="));
+  assert.match(await page.textContent(".heatmap-base"), /^Baseline [\d:.]+ – [\d:.]+/);
+  await page.focus(".heatmap-canvas");
+  for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowRight");
+  for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+ArrowRight");
+  await page.keyboard.press("Enter");
   await page.waitForFunction(() => location.search.includes("view=diff") && location.search.includes("base_from="));
   await page.waitForSelector(".diff-facts");
   assert.deepEqual(page.problems, []);

@@ -17,7 +17,7 @@ import { HeatmapPage } from "./heatmappage";
 import { HoverCard } from "./hovercard";
 import { listenForKeys, showHelp } from "./keyboard";
 import { closeMenu, openMenu } from "./menu";
-import { nodeMenu } from "./nodemenu";
+import { copyText, nodeMenu } from "./nodemenu";
 import type { PageHost, PageView, Picture } from "./page";
 import type { Profile } from "./profile";
 import { QueryBar } from "./querybar";
@@ -64,7 +64,7 @@ export class App implements PageHost {
   constructor(root: HTMLElement, private readonly embedded: Profile | null) {
     this.state = readState(location.search);
     const change = (patch: Partial<State>, replace?: boolean) => this.change(patch, replace);
-    this.header = new Header({ view: (view) => this.change({ view }), help: () => showHelp(this.shortcuts) }, embedded !== null, () => downloadMenu(this));
+    this.header = new Header({ view: (view) => this.change({ view }), help: () => showHelp(this.shortcuts) }, embedded !== null, () => downloadMenu(this, embedded !== null));
     this.bar = new QueryBar({ change, refresh: () => this.load() });
     this.timeline = new Timeline({ change, choose: (label, value) => this.narrow(label, value) });
     this.toolbar = new Toolbar({ change, next: (d) => this.current?.next?.(d), zoom: (n) => this.zoom(n) });
@@ -168,7 +168,8 @@ export class App implements PageHost {
       this.stage.append(page.element);
     }
     this.toolbar.update(s, s.view === "flame");
-    this.toolbar.element.hidden = s.view !== "flame" && s.view !== "table" && s.view !== "diff";
+    this.toolbar.element.hidden = !["flame", "table", "diff"].includes(s.view);
+    this.timeline.element.hidden = s.view === "status";
     if (s.view !== "flame") this.toolbar.path(this.stacksOf() ?? emptyTree(), 0);
     const tree = this.stacksOf();
     const empty = page.needsProfile && (!tree || tree.total[0] === 0);
@@ -181,6 +182,11 @@ export class App implements PageHost {
     const picture: Picture = { state: s, theme: currentTheme(), profile: this.profile!, stacks: tree!, pattern, embedded: this.embedded !== null, loads: this.loads };
     page.update(picture);
     if (problem) this.toolbar.found(null, 0, problem);
+  }
+
+  /** The flame graph on show; null = this view has none. */
+  drawing() {
+    return this.current?.element.hidden ? null : this.current?.drawing?.() ?? null;
   }
 
   private page(view: View): PageView {
@@ -208,8 +214,8 @@ export class App implements PageHost {
   /** The profile after drop, keep and hide; made once per profile and choice. */
   private stacksOf(): Tree | null {
     if (!this.profile) return null;
-    const { keep, drop, hide, hideFrames } = this.state;
-    const key = JSON.stringify([keep, drop, hide, hideFrames]);
+    const { keep, drop, hide, hideFrames, collapse, collapseFrames } = this.state;
+    const key = JSON.stringify([keep, drop, hide, hideFrames, collapse, collapseFrames]);
     if (!this.stacks || this.stacksFor !== key) {
       this.stacks = rearrange(this.profile.tree, this.state);
       this.stacksFor = key;
@@ -256,6 +262,10 @@ export class App implements PageHost {
 
   found(m: Parameters<PageHost["found"]>[0], all: number): void {
     this.toolbar.found(m, all, "");
+  }
+
+  copy(text: string, what: string): void {
+    void copyText(this, text, what);
   }
 
   say(text: string): void {

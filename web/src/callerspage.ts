@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The tab with callers and callees: a function, or all that match an expression, in the middle; who calls it above,
-// what it calls below. Both have the same scale.
+// what it calls below. Both have the same scale and order, so that they join: the upper graph leaves its first row, the
+// functions themselves, to the lower one.
 import { fill, h } from "./dom";
 import { FlameView } from "./flame";
 import { formatSeconds, formatShare } from "./format";
@@ -34,7 +35,8 @@ export class CallersPage implements PageView {
     this.callers = this.flame("Callers. Arrow keys move between frames, Enter shows the callers of a frame.", true);
     this.callees = this.flame("Callees. Arrow keys move between frames, Enter shows the callers of a frame.", false);
     this.graphs = h("div.callers-graphs", null,
-      h("h2.section-title", null, "Callers"), this.callers.element, h("h2.section-title", null, "Callees"), this.callees.element);
+      h("div.callers-half", null, h("h2.section-tag", null, "Callers"), this.callers.element),
+      h("div.callers-half.below", null, h("h2.section-tag", null, "Callees"), this.callees.element));
     this.element = h("div.page-callers", null, h("div.callers-head", null, this.input, this.summary), this.suggestions, this.graphs);
   }
 
@@ -71,6 +73,8 @@ export class CallersPage implements PageView {
     const m = pattern ? searchTree(t, pattern) : null;
     this.callers.setTree(m ? callersOf(t, m.marked, leastFor(t, this.opened)) : emptyTree(t.strings));
     this.callees.setTree(m ? calleesOf(t, m.marked) : emptyTree(t.strings));
+    const rows = Math.max(0, this.callers.tree.maxDepth - 1);
+    this.callers.element.parentElement!.style.flexBasis = `${rows * this.callers.scene.rowHeight + 6}px`;
     if (!m) return;
     const self = this.callees.tree;
     let own = 0;
@@ -92,7 +96,7 @@ export class CallersPage implements PageView {
 
   private flame(title: string, upward: boolean): FlameView {
     const v: FlameView = new FlameView({
-      title, upward, label: nodeLabel,
+      title, upward, label: nodeLabel, firstRow: upward ? 2 : 1,
       describe: (t, n) => (this.picture ? describeNode(this.picture.profile, t, n) : ""),
       zoom: (n) => this.choose(v, n),
       hover: (n, x, y) => this.host.hover(v.tree, n, 0, x, y),

@@ -6,14 +6,14 @@
 // well as in hue, on the yellow-blue axis that every form of colour blindness keeps. Text on a frame has a contrast
 // of at least 4.5 in both themes (tests/browser checks it).
 import { baseName, packageOf } from "./names";
-import { Kind, stringHashes, type Tree } from "./tree";
+import { hashString, Kind, type Tree } from "./tree";
 
 export type ColourBy = "kind" | "binary" | "package";
 export type Theme = "light" | "dark";
 
-/** Colour indices of nodes and the colours they stand for. */
+/** The colours of a tree: which of the palette a node has is found out when it is drawn. */
 export interface Colouring {
-  index: Uint8Array;
+  of: (node: number) => number;
   palette: string[];
 }
 
@@ -43,8 +43,8 @@ const kinds: Record<Theme, [number, number, number][]> = {
     [0.83, 0.06, 168], [0.81, 0.065, 338], [0.86, 0.008, 70], [0.93, 0.006, 70],
   ],
   dark: [
-    [0.37, 0.008, 70], [0.41, 0.018, 75], [0.47, 0.072, 62], [0.52, 0.068, 82], [0.425, 0.068, 252],
-    [0.46, 0.06, 165], [0.44, 0.075, 335], [0.38, 0.008, 70], [0.33, 0.006, 70],
+    [0.35, 0.008, 70], [0.41, 0.014, 75], [0.5, 0.09, 56], [0.515, 0.075, 84], [0.46, 0.085, 252],
+    [0.49, 0.072, 165], [0.48, 0.09, 335], [0.38, 0.008, 70], [0.31, 0.006, 70],
   ],
 };
 
@@ -60,8 +60,8 @@ export function kindColour(kind: number, theme: Theme): string {
 /** The colour of the i-th of a few categories, for charts. */
 export function categoryColour(i: number, theme: Theme): string {
   const wheel: [number, number, number][] = [
-    [0.72, 0.13, 62], [0.6, 0.11, 252], [0.74, 0.1, 172], [0.62, 0.13, 340], [0.82, 0.11, 98], [0.5, 0.09, 288],
-    [0.66, 0.06, 215], [0.56, 0.09, 35],
+    [0.76, 0.11, 62], [0.64, 0.095, 252], [0.78, 0.08, 172], [0.67, 0.105, 345], [0.86, 0.09, 95], [0.56, 0.085, 288],
+    [0.72, 0.055, 220], [0.6, 0.08, 35],
   ];
   const [l, c, hue] = wheel[i % wheel.length];
   return oklch(theme === "light" ? l : l * 0.93, c, hue);
@@ -72,18 +72,25 @@ export function restColour(theme: Theme): string {
   return theme === "light" ? oklch(0.84, 0.006, 70) : oklch(0.42, 0.008, 70);
 }
 
+/** Something that depends on a string alone, found out once a string, when it is first asked for. */
+function perString(t: Tree, of: (text: string) => number): (string: number) => number {
+  const known = new Int32Array(t.strings.length).fill(-1);
+  return (string) => {
+    if (known[string] < 0) known[string] = of(t.strings[string]);
+    return known[string];
+  };
+}
+
 function kindColouring(t: Tree, theme: Theme): Colouring {
   const palette: string[] = [];
   const step = theme === "light" ? 0.012 : 0.014;
   for (const [l, c, hue] of kinds[theme])
     for (let s = 0; s < shades; s++) palette.push(oklch(l + ((s % 3) - 1) * step, c, hue + (s - 2.5) * 2.6));
-  const index = new Uint8Array(t.count);
-  const hash = stringHashes(t.strings);
-  for (let i = 0; i < t.count; i++) index[i] = Math.min(t.kind[i], 8) * shades + ((hash[t.name[i]] >>> 7) % shades);
-  return { index, palette };
+  const shade = perString(t, (text) => (hashString(text) >>> 7) % shades);
+  return { of: (i) => Math.min(t.kind[i], 8) * shades + shade(t.name[i]), palette };
 }
 
-/** Frames of one group share a colour; group 0 is grey. */
+/** Frames of one group share a colour; group 0 is grey. @param group number of a node's group, from 1 */
 function groupColouring(t: Tree, theme: Theme, group: (node: number) => number): Colouring {
   const palette = [kindColour(Kind.label, theme)];
   for (let i = 0; i < hues; i++) {
@@ -91,31 +98,24 @@ function groupColouring(t: Tree, theme: Theme, group: (node: number) => number):
     const lift = i % 3 === 0 ? 0.045 : i % 3 === 1 ? 0 : -0.045;
     palette.push(theme === "light" ? oklch(0.83 + lift, 0.07, hue) : oklch(0.45 + lift, 0.065, hue));
   }
-  const index = new Uint8Array(t.count);
-  for (let i = 0; i < t.count; i++) {
+  const of = (i: number) => {
     const g = t.kind[i] === Kind.root || t.kind[i] === Kind.label || t.kind[i] >= Kind.marker ? 0 : group(i);
-    index[i] = g === 0 ? 0 : 1 + ((g >>> 3) % hues);
-  }
-  return { index, palette };
+    return g === 0 ? 0 : 1 + ((g >>> 3) % hues);
+  };
+  return { of, palette };
 }
 
 /** Colour a tree. */
 export function colourTree(t: Tree, by: ColourBy, theme: Theme): Colouring {
   if (by === "kind") return kindColouring(t, theme);
-  const hash = stringHashes(t.strings);
-  if (by === "binary") return groupColouring(t, theme, (i) => (t.binary[i] ? hash[t.binary[i]] : 0));
-  const packages = new Map<string, number>();
-  const perName = new Int32Array(t.strings.length).fill(-1);
-  return groupColouring(t, theme, (i) => {
-    const n = t.name[i];
-    if (perName[n] < 0) {
-      const p = packageOf(t.strings[n]) || baseName(t.strings[t.binary[i]]);
-      let h = packages.get(p);
-      if (h === undefined) packages.set(p, (h = p ? Math.imul(packages.size + 1, 0x9e3779b1) >>> 1 : 0));
-      perName[n] = h;
-    }
-    return perName[n];
+  const group = perString(t, (text) => (text ? (hashString(text) & 0x7ffffff8) | 8 : 0));
+  if (by === "binary") return groupColouring(t, theme, (i) => group(t.binary[i]));
+  const own = perString(t, (text) => {
+    const name = packageOf(text);
+    return name ? (hashString(name) & 0x7ffffff8) | 8 : 0;
   });
+  const base = perString(t, (text) => (text ? (hashString(baseName(text)) & 0x7ffffff8) | 8 : 0));
+  return groupColouring(t, theme, (i) => own(t.name[i]) || base(t.binary[i]));
 }
 
 /** Red-free difference scale: blue = less than before, orange = more; t in -1..1. */

@@ -60,9 +60,7 @@ const steps = 16;
 /** Colours of a difference. */
 export function differenceColouring(t: Tree, theme: Theme, scale: number): Colouring {
   const palette = Array.from({ length: 2 * steps + 1 }, (_, i) => differenceColour((i - steps) / steps, theme));
-  const index = new Uint8Array(t.count);
-  for (let i = 0; i < t.count; i++) index[i] = steps + Math.round(steps * changeOf(t.total[i], t.baseTotal![i], scale));
-  return { index, palette };
+  return { of: (i) => steps + Math.round(steps * changeOf(t.total[i], t.baseTotal![i], scale)), palette };
 }
 
 export interface Change {

@@ -69,6 +69,11 @@ export class DiffPage implements PageView {
     this.view.element.focus({ preventScroll: true });
   }
 
+  drawing() {
+    const d = this.shown;
+    return d && { view: this.view, describe: (n: number) => `${describeNode(d.profile, d.profile.tree, n)}${this.mark(n)}` };
+  }
+
   private async fetch(signal: AbortSignal): Promise<Difference> {
     const s = this.state!;
     const base = baseRange(s);

@@ -7,14 +7,15 @@
 // the exported file.
 import { colourTree, inks, type ColourBy, type Colouring, type Theme } from "./colour";
 import { h, perFrame } from "./dom";
-import { treeKey } from "./flamekeys";
+import { treeKey, widestChild } from "./flamekeys";
 import { attachPointer } from "./flamepointer";
 import { layoutTree, nodeAt, rowMarks, type Layout } from "./layout";
-import { draw, drawOutline, rowAt, rowTop, type Scene } from "./render";
+import { Pixels } from "./pixels";
+import { drawBoxes, drawLabels, rowAt, rowTop, type Scene } from "./render";
 import type { Matches } from "./search";
 import { describePath } from "./srtree";
 import { TextFitter } from "./text";
-import { emptyTree, isWithin, type Tree } from "./tree";
+import { childrenOf, emptyTree, isWithin, type Tree } from "./tree";
 
 export interface FlameEvents {
   /** The user chose a node to zoom to; the owner answers with zoomTo(). */
@@ -33,6 +34,8 @@ export interface FlameOptions extends FlameEvents {
   /** One line on a node, read out when the keyboard moves to it. */
   describe: (t: Tree, node: number) => string;
   upward?: boolean;
+  /** Rows from the root that are not shown; 0 when left out. */
+  firstRow?: number;
 }
 
 const zoomTimeMs = 140;
@@ -41,7 +44,12 @@ let instances = 0;
 export class FlameView {
   readonly element: HTMLElement;
   readonly canvas = h("canvas.flame-canvas", { "aria-hidden": "true" });
-  private readonly ctx = this.canvas.getContext("2d", { alpha: false })!;
+  // Its pixels are made here, so it is kept where they are written, not in the graphics card.
+  private readonly ctx = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true })!;
+  private pixels: Pixels | null = null;
+  private dirty = false;
+  private readonly hoverMark = h("div.flame-mark", { hidden: true });
+  private readonly cursorMark = h("div.flame-mark.strong", { hidden: true });
   private readonly spacer = h("div.flame-spacer", { role: "presentation" });
   private readonly spoken = h("div.visually-hidden", { role: "presentation" });
   private readonly id = `flame${++instances}`;
@@ -64,7 +72,7 @@ export class FlameView {
     this.layout = layoutTree(tree);
     this.scene = {
       tree, layout: this.layout, colouring: colourTree(tree, "kind", "light"), ink: inks.light, x0: 0, x1: 0,
-      width: 0, height: 0, scrollTop: 0, rowHeight: 20, contentHeight: 0, upward: options.upward ?? false,
+      width: 0, height: 0, ratio: 1, scrollTop: 0, rowHeight: 20, contentHeight: 0, firstRow: options.firstRow ?? 0, upward: options.upward ?? false,
       marked: null, marks: null, zoomDepth: 0, label: (n) => this.options.label(this.scene.tree, n),
     };
     this.element = h("div.flame", {
@@ -72,8 +80,8 @@ export class FlameView {
       onscroll: () => this.scrolled(),
       onkeydown: (e) => this.keyed(e as KeyboardEvent),
       onfocus: () => this.focused(),
-      onblur: () => this.invalidate(),
-    }, this.canvas, this.spacer, this.spoken);
+      onblur: () => this.placeMarks(),
+    }, h("div.flame-view", { role: "presentation" }, this.canvas, this.hoverMark, this.cursorMark), this.spacer, this.spoken);
     attachPointer(this);
     new ResizeObserver(() => this.resized()).observe(this.element);
   }
@@ -124,6 +132,7 @@ export class FlameView {
 
   /** Highlight the matches of a search; null = none. */
   setMatches(m: Matches | null): void {
+    if (!m && !this.scene.marked) return;
     this.scene.marked = m ? m.marked : null;
     this.scene.marks = m ? rowMarks(this.layout, m.marked) : null;
     this.invalidate();
@@ -166,7 +175,7 @@ export class FlameView {
     const right = left + this.layout.width[node];
     if (right <= s.x0 || left >= s.x1) this.options.zoom?.(s.tree.parent[node] >= 0 ? s.tree.parent[node] : 0);
     this.describeCursor();
-    this.invalidate();
+    this.placeMarks();
     const at = this.boxOf(node);
     this.options.hover?.(node, at.left + Math.min(at.width / 2, 160), at.bottom);
   }
@@ -193,23 +202,54 @@ export class FlameView {
   setHovered(node: number): void {
     if (node === this.hovered) return;
     this.hovered = node;
-    this.invalidate();
+    this.placeMarks();
   }
 
-  readonly invalidate = perFrame(() => this.drawNow());
+  private readonly drawSoon = perFrame(() => this.dirty && this.drawNow());
+
+  /** Draw with the next frame. */
+  invalidate(): void {
+    this.dirty = true;
+    this.drawSoon();
+  }
+
 
   /** Draw at once. */
   drawNow(): void {
     const s = this.scene;
-    if (s.width === 0) return;
+    if (s.width === 0 || s.height === 0) return;
     const began = performance.now();
-    const ratio = window.devicePixelRatio || 1;
-    this.ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.dirty = false;
+    const { width, height } = this.canvas;
+    if (this.pixels?.width !== width || this.pixels.height !== height) this.pixels = new Pixels(width, height);
     this.text ??= new TextFitter(this.ctx, `12px ${getComputedStyle(this.element).fontFamily}`);
-    draw(this.ctx, s, this.text);
-    if (this.hovered >= 0) drawOutline(this.ctx, s, this.hovered, 1);
-    if (this.cursor >= 0 && this.element.matches(":focus")) drawOutline(this.ctx, s, this.cursor, 2);
+    const labels = drawBoxes(this.pixels, s, this.text);
+    this.ctx.putImageData(this.pixels.image, 0, 0);
+    this.ctx.setTransform(s.ratio, 0, 0, s.ratio, 0, 0);
+    drawLabels(this.ctx, labels, this.text.font);
+    this.placeMarks();
     this.lastDrawMs = performance.now() - began;
+  }
+
+  /** Put the outlines around the frames of pointer and keyboard; the picture below stays as it is. */
+  private placeMarks(): void {
+    this.placeMark(this.hoverMark, this.hovered);
+    this.placeMark(this.cursorMark, this.element.matches(":focus") ? this.cursor : -1);
+  }
+
+  private placeMark(mark: HTMLElement, node: number): void {
+    const s = this.scene;
+    const scale = s.width / (s.x1 - s.x0 || 1);
+    const start = (this.layout.start[node] - s.x0) * scale;
+    const end = start + this.layout.width[node] * scale;
+    const there = node >= 0 && node < this.tree.count && end >= 0 && start <= s.width && s.tree.depth[node] >= s.firstRow;
+    mark.hidden = !there;
+    if (!there) return;
+    const left = Math.max(0, start);
+    const width = Math.max(2, Math.min(s.width, end) - left - (end - start > 3 ? 1 : 0));
+    mark.style.transform = `translate(${left}px, ${rowTop(s, s.tree.depth[node])}px)`;
+    mark.style.width = `${width}px`;
+    mark.style.height = `${s.rowHeight - 1}px`;
   }
 
   private moveTo(x0: number, x1: number, duration: number, scrollTop: number): void {
@@ -236,7 +276,7 @@ export class FlameView {
     const row = this.tree.depth[node];
     const now = this.element.scrollTop;
     const limit = Math.max(0, s.contentHeight - s.height);
-    const top = s.upward ? s.contentHeight - (row + 1) * s.rowHeight : row * s.rowHeight;
+    const top = rowTop(s, row) + s.scrollTop;
     const near = s.upward ? top - now < s.height * 0.6 : top - now > s.height * 0.4;
     if (top >= now && top + s.rowHeight <= now + s.height && !near) return now;
     const wanted = s.upward ? top + 3 * s.rowHeight - s.height : top - 2 * s.rowHeight;
@@ -251,21 +291,22 @@ export class FlameView {
 
   private resized(): void {
     const bottom = this.scene.contentHeight - this.scene.scrollTop - this.scene.height;
-    this.measure();
+    if (!this.measure()) return;
     if (this.scene.upward) this.element.scrollTop = this.scene.contentHeight - this.scene.height - bottom;
     this.drawNow();
   }
 
-  /** Take the viewport's size and fit the canvas and the scrolled height to it. */
-  private measure(): void {
+  /** Take the viewport's size and fit the canvas and the scrolled height to it. Returns whether the canvas changed. */
+  private measure(): boolean {
     const s = this.scene;
     const width = this.element.clientWidth;
     const height = this.element.clientHeight;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = (s.ratio = window.devicePixelRatio || 1);
     s.rowHeight = matchMedia("(pointer: coarse)").matches ? 26 : 20;
-    s.contentHeight = Math.max(height, this.layout.rows * s.rowHeight + 4);
+    s.contentHeight = Math.max(height, (this.layout.rows - s.firstRow) * s.rowHeight + 4);
     this.spacer.style.height = `${s.contentHeight - height}px`;
-    if (width !== s.width || height !== s.height || this.canvas.width !== Math.round(width * ratio)) {
+    const changed = width !== s.width || height !== s.height || this.canvas.width !== Math.round(width * ratio);
+    if (changed) {
       s.width = width;
       s.height = height;
       this.canvas.width = Math.round(width * ratio);
@@ -274,6 +315,7 @@ export class FlameView {
       this.canvas.style.height = `${height}px`;
     }
     this.scene.scrollTop = this.element.scrollTop;
+    return changed;
   }
 
   private scrolled(): void {
@@ -285,8 +327,9 @@ export class FlameView {
 
   private focused(): void {
     if (this.cursor < 0) this.cursor = this.zoomed;
+    while (this.tree.depth[this.cursor] < this.scene.firstRow && childrenOf(this.tree, this.cursor).length) this.cursor = widestChild(this.tree, this.cursor);
     this.describeCursor();
-    this.invalidate();
+    this.placeMarks();
   }
 
   private keyed(e: KeyboardEvent): void {
@@ -295,7 +338,7 @@ export class FlameView {
     const to = treeKey(e, this.tree, this.cursor, this.scene.upward);
     if (to === "zoom") this.options.zoom?.(this.cursor);
     else if (to === "menu") this.options.menu?.(this.cursor, at.left + 12, at.bottom);
-    else if (typeof to === "number") this.moveCursor(to);
+    else if (typeof to === "number") this.moveCursor(this.tree.depth[to] < this.scene.firstRow ? this.cursor : to);
     else return;
     e.preventDefault();
     e.stopPropagation();

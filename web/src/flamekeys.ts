@@ -35,7 +35,8 @@ function parentOf(t: Tree, node: number): number {
   return Math.max(0, t.parent[node]);
 }
 
-function widestChild(t: Tree, node: number): number {
+/** The child with the most samples; the node itself when it has none. */
+export function widestChild(t: Tree, node: number): number {
   let best = node;
   for (let i = node + 1; i < t.end[node]; i = t.end[i]) if (best === node || t.total[i] > t.total[best]) best = i;
   return best;

@@ -14,7 +14,7 @@ export class FlamePage implements PageView {
   readonly needsProfile = true;
   readonly element = h("div.page-flame");
   readonly view: FlameView;
-  private picture: Picture | null = null;
+  private shown: Picture | null = null;
   private tree: Tree | null = null;
   private from: Tree | null = null;
   private inverted = false;
@@ -30,7 +30,7 @@ export class FlamePage implements PageView {
     this.view = new FlameView({
       title: "Flame graph. Arrow keys move between frames, Enter zooms, question mark lists all keys.",
       label: nodeLabel,
-      describe: (t, n) => (this.picture ? describeNode(this.picture.profile, t, n) : ""),
+      describe: (t, n) => (this.shown ? describeNode(this.shown.profile, t, n) : ""),
       zoom: (n) => this.zoom(n),
       hover: (n, x, y) => host.hover(this.view.tree, n, this.view.zoom, x, y),
       menu: (n, x, y) => host.menu(this.view.tree, n, x, y),
@@ -39,8 +39,8 @@ export class FlamePage implements PageView {
   }
 
   update(p: Picture): void {
-    const before = this.picture;
-    this.picture = p;
+    const before = this.shown;
+    this.shown = p;
     const s = p.state;
     if (!before || before.theme !== p.theme) this.view.setTheme(p.theme);
     if (!before || before.state.colour !== s.colour) this.view.setColour(s.colour);
@@ -69,8 +69,13 @@ export class FlamePage implements PageView {
     this.view.element.focus({ preventScroll: true });
   }
 
+  drawing() {
+    const p = this.shown;
+    return p && { view: this.view, describe: (n: number) => describeNode(p.profile, this.view.tree, n) };
+  }
+
   private rebuild(): void {
-    const p = this.picture!;
+    const p = this.shown!;
     this.tree = p.state.inverted ? invert(p.stacks, leastFor(p.stacks, this.opened)) : p.stacks;
     this.view.setTree(this.tree, 0);
     const node = this.zoomNode();
@@ -78,7 +83,7 @@ export class FlamePage implements PageView {
   }
 
   private zoomNode(): number {
-    const key = this.picture!.state.zoom;
+    const key = this.shown!.state.zoom;
     const tree = this.view.tree;
     if (!key) return 0;
     if (this.known.tree !== tree || this.known.key !== key) this.known = { tree, key, node: Math.max(0, nodeByKey(tree, key)) };
@@ -94,7 +99,7 @@ export class FlamePage implements PageView {
       }
       this.opened *= 16;
       this.rebuild();
-      this.update(this.picture!);
+      this.update(this.shown!);
       return;
     }
     if (node === this.view.zoom && !this.view.atZoom) this.view.zoomTo(node);

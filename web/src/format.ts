@@ -77,3 +77,15 @@ export function formatDuration(seconds: number): string {
   }
   return parts.slice(0, 2).join(" ");
 }
+
+/** 12345678 → "11.8 MiB". */
+export function formatBytes(n: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let i = 0;
+  let v = n;
+  while (v >= 1024 && i < units.length - 1) {
+    v /= 1024;
+    i++;
+  }
+  return `${i === 0 ? formatCount(v) : formatFigure(v)} ${units[i]}`;
+}

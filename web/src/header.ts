@@ -32,15 +32,17 @@ export class Header {
     const theme = iconButton(icons.moon, "Light or dark (d)", () => toggleTheme());
     onTheme((t) => theme.replaceChildren(icon(t === "dark" ? icons.sun : icons.moon)));
     const right = h("div.header-right", null,
-      embedded ? null : menuButton("Share and download", downloads, icon(icons.download), h("span.wide", null, "Export")),
+      menuButton("Share and download", downloads, icon(icons.download), h("span.wide", null, "Export")),
       theme, iconButton(icons.help, "Keys and help (?)", () => events.help()));
     this.element = h("header.header", null, h("h1.brand", null, mark(), "Hearth"), nav, right, this.progress);
   }
 
   update(s: State): void {
     for (const [view, b] of this.tabs) {
-      if (view === s.view) b.setAttribute("aria-current", "page");
-      else b.removeAttribute("aria-current");
+      if (view === s.view) {
+        if (!b.hasAttribute("aria-current")) b.scrollIntoView({ block: "nearest", inline: "center" });
+        b.setAttribute("aria-current", "page");
+      } else b.removeAttribute("aria-current");
     }
   }
 

@@ -18,7 +18,11 @@ export interface MenuItem {
 
 /** A line between groups of items. */
 export const separator = "-";
-export type MenuEntry = MenuItem | typeof separator;
+/** A title above a group of items. */
+export interface MenuHeading {
+  heading: string;
+}
+export type MenuEntry = MenuItem | MenuHeading | typeof separator;
 
 let close: (() => void) | null = null;
 
@@ -31,6 +35,7 @@ export function closeMenu(): boolean {
 
 function entry(item: MenuEntry): HTMLElement {
   if (item === separator) return h("div.menu-separator", { role: "separator" });
+  if ("heading" in item) return h("div.menu-heading", { role: "presentation" }, item.heading);
   const role = item.checked === undefined ? "menuitem" : "menuitemcheckbox";
   const parts = [
     item.checked === undefined ? null : h("span.menu-check", { "aria-hidden": "true" }, item.checked ? "✓" : ""),

@@ -2,6 +2,7 @@
 //
 // What every view of the page gets to draw from, and what it may ask for.
 import type { Theme } from "./colour";
+import type { FlameView } from "./flame";
 import type { Profile } from "./profile";
 import type { Matches, Pattern } from "./search";
 import type { Tree } from "./tree";
@@ -32,6 +33,8 @@ export interface PageHost {
   open: (tree: Tree, node: number) => void;
   /** Tell how the search went, for the toolbar. */
   found: (m: Matches | null, all: number) => void;
+  /** Put text on the clipboard and say so. @param what names it, such as "Name" */
+  copy: (text: string, what: string) => void;
   /** Say something for a moment. */
   say: (text: string) => void;
 }
@@ -46,4 +49,6 @@ export interface PageView {
   next?(direction: 1 | -1): void;
   /** Take the keyboard. */
   focus?(): void;
+  /** The flame graph on show, to be kept as a picture; null = there is none now. */
+  drawing?(): { view: FlameView; describe: (node: number) => string } | null;
 }

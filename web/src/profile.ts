@@ -72,10 +72,10 @@ export function parseProfile(json: ProfileJson): Profile {
   for (const column of [n.name, n.kind, n.binary, n.file, n.line, n.self, n.total])
     if (!Array.isArray(column) || column.length !== count) throw new Error("The flame graph's columns differ in length.");
   if (count === 0) throw new Error("The flame graph has no root.");
-  const parent = Int32Array.from(n.parent);
-  const name = Uint32Array.from(n.name);
-  const binary = Uint32Array.from(n.binary);
-  const file = Uint32Array.from(n.file);
+  const parent = new Int32Array(n.parent);
+  const name = new Uint32Array(n.name);
+  const binary = new Uint32Array(n.binary);
+  const file = new Uint32Array(n.file);
   for (let i = 0; i < count; i++) {
     if (i === 0 ? parent[i] !== -1 : parent[i] < 0 || parent[i] >= i)
       throw new Error(`Frame ${i} of the flame graph has no parent before it.`);
@@ -85,8 +85,8 @@ export function parseProfile(json: ProfileJson): Profile {
   return {
     tree: treeFromColumns({
       strings: json.strings, parent, name, binary, file,
-      kind: Uint8Array.from(n.kind), line: Uint32Array.from(n.line),
-      self: Float64Array.from(n.self), total: Float64Array.from(n.total),
+      kind: new Uint8Array(n.kind), line: new Uint32Array(n.line),
+      self: new Float64Array(n.self), total: new Float64Array(n.total),
     }),
     from: json.from, to: json.to, query: json.query ?? "", periodNs: json.period_ns,
     elided: json.elided ?? { nodes: 0, samples: 0 }, lost: json.lost ?? {}, verdicts: json.verdicts ?? {},

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Draws the visible part of a laid-out tree on a canvas.
+// Draws the visible part of a laid-out tree.
 //
-// The cost grows with the pixels, not with the frames: only visible rows are drawn, a row starts at the first
-// visible frame by binary search, and frames narrower than a pixel are stepped over a pixel at a time, drawn as one
-// sliver. Slivers that hide a search match are drawn as matches, so that no match is too small to be seen.
+// The cost grows with the pixels, not with the frames: only visible rows are drawn, a row starts at the first visible
+// frame by binary search, and frames narrower than a pixel are stepped over a pixel at a time. Boxes are filled as
+// pixels (pixels.ts), a row once as a line and then repeated; names go on top as text. A pixel that hides a search
+// match is drawn as a match, so that no match is too small to be seen.
 import type { Colouring, Ink } from "./colour";
 import { firstEndingAfter, type Layout } from "./layout";
+import { mixPixels, pixelOf, type Pixel, type Pixels } from "./pixels";
 import type { TextFitter } from "./text";
 import { Kind, type Tree } from "./tree";
 
@@ -19,13 +21,16 @@ export interface Scene {
   /** Visible stretch, in units of width. */
   x0: number;
   x1: number;
-  /** Size in CSS pixels. */
+  /** Size in CSS pixels, and device pixels in one. */
   width: number;
   height: number;
+  ratio: number;
   scrollTop: number;
   rowHeight: number;
   /** Height of all rows, at least the viewport's. */
   contentHeight: number;
+  /** Rows above this one are not shown. */
+  firstRow: number;
   /** Root at the bottom. */
   upward: boolean;
   /** 1 for each node that a search matches, and the running count by row; null = no search. */
@@ -37,123 +42,171 @@ export interface Scene {
   label: (node: number) => string;
 }
 
-const minimumBox = 0.75;
+/** Text to be put on the boxes, in CSS pixels. */
+export interface Label {
+  text: string;
+  x: number;
+  y: number;
+  colour: string;
+  faded: boolean;
+}
+
+/** How much of a frame above the zoomed one is left. */
+const faded = 0.68;
 
 /** Top of a row in CSS pixels, relative to the viewport. */
 export function rowTop(s: Scene, row: number): number {
-  return (s.upward ? s.contentHeight - (row + 1) * s.rowHeight : row * s.rowHeight) - s.scrollTop;
+  const at = row - s.firstRow;
+  return (s.upward ? s.contentHeight - (at + 1) * s.rowHeight : at * s.rowHeight) - s.scrollTop;
 }
 
 /** The row at a height of the viewport; may lie outside of the tree. */
 export function rowAt(s: Scene, y: number): number {
   const at = y + s.scrollTop;
-  return Math.floor((s.upward ? s.contentHeight - at : at) / s.rowHeight);
+  return s.firstRow + Math.floor((s.upward ? s.contentHeight - at : at) / s.rowHeight);
 }
 
-/** Draw the scene. */
-export function draw(ctx: CanvasRenderingContext2D, s: Scene, text: TextFitter): void {
-  ctx.fillStyle = s.ink.background;
-  ctx.fillRect(0, 0, s.width, s.height);
-  if (s.x1 <= s.x0) return;
-  ctx.font = text.font;
-  ctx.textBaseline = "middle";
+/** The colours of a scene as pixels, made once a picture. */
+interface Palette {
+  frames: Uint32Array;
+  background: Pixel;
+  dim: Pixel;
+  match: Pixel;
+  hatch: Pixel;
+}
+
+function paletteOf(s: Scene): Palette {
+  return {
+    frames: Uint32Array.from(s.colouring.palette, pixelOf), background: pixelOf(s.ink.background), dim: pixelOf(s.ink.dim),
+    match: pixelOf(s.ink.match), hatch: pixelOf(s.ink.dimText),
+  };
+}
+
+/** Draw the boxes of a scene; returns the names to be written on them. */
+export function drawBoxes(px: Pixels, s: Scene, text: TextFitter): Label[] {
+  const palette = paletteOf(s);
+  const labels: Label[] = [];
+  px.clear(palette.background);
+  if (s.x1 <= s.x0) return labels;
   const a = rowAt(s, 0);
   const b = rowAt(s, s.height);
-  const first = Math.max(0, Math.min(a, b));
+  const first = Math.max(s.firstRow, Math.min(a, b));
   const last = Math.min(s.layout.rows - 1, Math.max(a, b));
-  for (let row = first; row <= last; row++) drawRow(ctx, s, text, row);
+  const line = new Uint32Array(px.width);
+  for (let row = first; row <= last; row++) drawRow({ px, s, palette, text, labels, line, row });
+  return labels;
 }
 
-function drawRow(ctx: CanvasRenderingContext2D, s: Scene, text: TextFitter, row: number): void {
-  const { layout, x0 } = s;
-  const scale = s.width / (s.x1 - s.x0);
-  const end = layout.rowFirst[row + 1];
-  const y = rowTop(s, row);
-  ctx.globalAlpha = row < s.zoomDepth ? 0.72 : 1;
-  let at = firstEndingAfter(layout, row, x0);
-  while (at < end) {
-    const node = layout.rowNodes[at];
-    const left = (layout.start[node] - x0) * scale;
-    if (left >= s.width) break;
-    const width = layout.width[node] * scale;
-    if (width >= minimumBox) {
-      drawBox(ctx, s, text, node, Math.max(0, left), Math.min(s.width, left + width), y);
-      at++;
-      continue;
-    }
-    at = drawSlivers(ctx, s, row, at, left, y);
+/** Write names on boxes. */
+export function drawLabels(ctx: CanvasRenderingContext2D, labels: Label[], font: string): void {
+  ctx.font = font;
+  ctx.textBaseline = "middle";
+  let colour = "";
+  for (const l of labels) {
+    if (l.colour !== colour) ctx.fillStyle = colour = l.colour;
+    ctx.globalAlpha = l.faded ? 0.75 : 1;
+    ctx.fillText(l.text, l.x, l.y);
   }
   ctx.globalAlpha = 1;
 }
 
-/** Draw a run of frames too narrow for a box of their own; returns where to go on. */
-function drawSlivers(
-  ctx: CanvasRenderingContext2D, s: Scene, row: number, from: number, left: number, y: number,
-): number {
-  const { layout, x0 } = s;
-  const scale = s.width / (s.x1 - s.x0);
-  const end = layout.rowFirst[row + 1];
-  const next = Math.max(from + 1, firstEndingAfter(layout, row, x0 + (left + 1) / scale, from));
-  let right = left + 1;
-  if (next < end) right = Math.min(right, Math.max(left + 0.5, (layout.start[layout.rowNodes[next]] - x0) * scale));
-  const matched = s.marks !== null && s.marks[next] > s.marks[from];
-  if (s.marks !== null && !matched) ctx.fillStyle = s.ink.dim;
-  else ctx.fillStyle = matched ? s.ink.match : s.ink.sliver;
-  ctx.fillRect(left, y, matched ? 1.5 : right - left, s.rowHeight - 1);
-  return next;
+/** What drawing a row needs. */
+interface RowJob {
+  px: Pixels;
+  s: Scene;
+  palette: Palette;
+  text: TextFitter;
+  labels: Label[];
+  /** Scratch of the width of the picture. */
+  line: Uint32Array;
+  row: number;
 }
 
-function drawBox(
-  ctx: CanvasRenderingContext2D, s: Scene, text: TextFitter, node: number, left: number, right: number, y: number,
-): void {
-  const { tree, ink, colouring } = s;
-  const gap = right - left > 3 ? 1 : right - left > 1.5 ? 0.5 : 0;
-  const width = right - left - gap;
-  const dimmed = s.marked !== null && !s.marked[node];
-  const kind = tree.kind[node];
-  // An inlined frame has no code of its own: it hangs on its caller without a gap.
-  const joined = kind === Kind.inlined ? 1 : 0;
-  if (dimmed) ctx.fillStyle = ink.dim;
-  else if (s.marked !== null) ctx.fillStyle = ink.match;
-  else ctx.fillStyle = colouring.palette[colouring.index[node]];
-  ctx.fillRect(left, s.upward ? y : y - joined, width, s.rowHeight - 1 + joined);
-  if (kind >= Kind.marker && width > 4) hatch(ctx, s, left, y, width);
-  const room = width - 10;
-  if (room < 14) return;
-  const shown = text.fit(s.label(node), room);
-  if (!shown) return;
-  ctx.fillStyle = s.marked === null ? ink.text : dimmed ? ink.dimText : ink.matchText;
-  ctx.fillText(shown, left + 5, y + (s.rowHeight - 1) / 2 + 0.5);
-}
-
-/** Diagonal lines on what is no function: markers and folded subtrees. */
-function hatch(ctx: CanvasRenderingContext2D, s: Scene, left: number, y: number, width: number): void {
-  const h = s.rowHeight - 1;
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(left, y, width, h);
-  ctx.clip();
-  ctx.beginPath();
-  for (let x = left - h; x < left + width; x += 6) {
-    ctx.moveTo(x, y + h);
-    ctx.lineTo(x + h, y);
+function drawRow(j: RowJob): void {
+  const { px, s, palette, line, row } = j;
+  const { start, width, rowNodes, rowFirst } = s.layout;
+  const scale = px.width / (s.x1 - s.x0);
+  const end = rowFirst[row + 1];
+  const gapWidth = Math.max(1, Math.floor(s.ratio));
+  const top = Math.round(rowTop(s, row) * s.ratio);
+  const bottom = Math.round((rowTop(s, row) + s.rowHeight) * s.ratio) - gapWidth;
+  const matches: number[] = [];
+  const boxes: number[] = [];
+  line.fill(palette.background);
+  for (let at = firstEndingAfter(s.layout, row, s.x0); at < end; ) {
+    const node = rowNodes[at];
+    const left = (start[node] - s.x0) * scale;
+    if (left >= px.width) break;
+    const right = left + width[node] * scale;
+    if (right - left < 1) {
+      at = drawSliver(j, at, left, matches);
+      continue;
+    }
+    const from = Math.max(0, Math.round(left));
+    const to = Math.min(px.width, Math.max(from + 1, Math.round(right)));
+    const filled = to - from > 3 * s.ratio ? to - gapWidth : to;
+    line.fill(colourOf(s, palette, node), from, filled);
+    if (to - from > 3) boxes.push(node, from, filled);
+    at++;
   }
-  ctx.strokeStyle = s.ink.dimText;
-  ctx.globalAlpha *= 0.28;
-  ctx.lineWidth = 1;
-  ctx.stroke();
-  ctx.restore();
+  for (const x of matches) line.fill(palette.match, x, x + Math.ceil(1.5 * s.ratio));
+  px.stamp(line, top, bottom);
+  for (let i = 0; i < boxes.length; i += 3) finishBox(j, boxes[i], boxes[i + 1], boxes[i + 2], top, bottom);
 }
 
-/** Outline a node: the one under the pointer or under the keyboard. */
-export function drawOutline(ctx: CanvasRenderingContext2D, s: Scene, node: number, lineWidth: number): void {
-  const scale = s.width / (s.x1 - s.x0);
-  const left = Math.max(0, (s.layout.start[node] - s.x0) * scale);
-  const right = Math.min(s.width, (s.layout.start[node] + s.layout.width[node] - s.x0) * scale);
-  if (right < 0 || left > s.width) return;
-  const width = Math.max(2, right - left - (right - left > 3 ? 1 : 0));
-  ctx.strokeStyle = s.ink.outline;
-  ctx.lineWidth = lineWidth;
-  const half = lineWidth / 2;
-  ctx.strokeRect(left + half, rowTop(s, s.tree.depth[node]) + half, width - lineWidth, s.rowHeight - 1 - lineWidth);
+/** The colour of a frame's box. */
+function colourOf(s: Scene, palette: Palette, node: number): Pixel {
+  if (s.marked !== null) return s.marked[node] ? palette.match : palette.dim;
+  const colour = palette.frames[s.colouring.of(node)];
+  return s.tree.depth[node] < s.zoomDepth ? mixPixels(colour, palette.background, faded) : colour;
+}
+
+/** Draw the frames of one pixel, as much as they cover of it; returns where to go on. */
+function drawSliver(j: RowJob, from: number, left: number, matches: number[]): number {
+  const { px, s, palette } = j;
+  const { start, width, rowNodes, rowFirst } = s.layout;
+  const scale = px.width / (s.x1 - s.x0);
+  const column = Math.max(0, left | 0);
+  const edge = s.x0 + (column + 1) / scale;
+  const end = rowFirst[j.row + 1];
+  // The first frame that ends beyond this pixel: steps double before they are halved.
+  let low = from + 1;
+  let step = 1;
+  while (low + step < end && start[rowNodes[low + step]] + width[rowNodes[low + step]] <= edge) {
+    low += step;
+    step *= 2;
+  }
+  for (let high = Math.min(end, low + step); low < high; ) {
+    const mid = (low + high) >>> 1;
+    if (start[rowNodes[mid]] + width[rowNodes[mid]] <= edge) low = mid + 1;
+    else high = mid;
+  }
+  const last = rowNodes[low - 1];
+  const covered = (start[last] + width[last] - s.x0) * scale - left;
+  if (s.marks !== null && s.marks[low] > s.marks[from]) matches.push(column);
+  const colour = s.marks === null ? colourOf(s, palette, rowNodes[from]) : palette.dim;
+  j.line[column] = mixPixels(colour, palette.background, covered < 0.3 ? 0.3 : covered > 1 ? 1 : covered);
+  return low;
+}
+
+/** What a box has besides its colour: a bridge to its caller when it is inlined, hatching, its name. */
+function finishBox(j: RowJob, node: number, left: number, right: number, top: number, bottom: number): void {
+  const { px, s, palette } = j;
+  const kind = s.tree.kind[node];
+  const gap = Math.max(1, Math.floor(s.ratio));
+  // An inlined frame has no code of its own: it hangs on its caller without a gap.
+  if (kind === Kind.inlined && s.tree.depth[node] > s.firstRow) {
+    const y = s.upward ? bottom : top - gap;
+    px.rectangle(left, y, right, y + gap, colourOf(s, palette, node));
+  }
+  if (kind >= Kind.marker && right - left > 4) px.hatch(left, top, right, bottom, palette.hatch, Math.round(6 * s.ratio));
+  const room = (right - left) / s.ratio - 9;
+  if (room < 14) return;
+  const text = j.text.fit(s.label(node), room);
+  if (!text) return;
+  const marked = s.marked === null ? 0 : s.marked[node] ? 1 : 2;
+  j.labels.push({
+    text, x: left / s.ratio + 5, y: (top + bottom) / (2 * s.ratio) + 0.5,
+    colour: marked === 0 ? s.ink.text : marked === 1 ? s.ink.matchText : s.ink.dimText, faded: s.tree.depth[node] < s.zoomDepth,
+  });
 }

@@ -9,7 +9,7 @@ import { formatCount, formatDuration, formatFigure, formatRange, formatSeconds, 
 import { cores, cpuSeconds, type Profile } from "./profile";
 import type { Tree } from "./tree";
 import type { State } from "./url";
-import { isRearranged } from "./transform";
+import { isRearranged, noFilters } from "./transform";
 
 const sum = (o: Record<string, number>) => Object.values(o).reduce((a, b) => a + b, 0);
 
@@ -74,7 +74,7 @@ export class Notice {
     else if (needsProfile && !p) this.set("Loading…", "");
     else if (needsProfile && p && p.tree.total[0] === 0) this.empty(s);
     else if (needsProfile && tree && tree.total[0] === 0 && isRearranged(s))
-      this.set("Every stack is filtered out.", "Remove a filter above.", this.button("Remove all filters", () => this.app.change({ keep: "", drop: "", hide: [], hideFrames: "" })));
+      this.set("Every stack is filtered out.", "Remove a filter above.", this.button("Remove all filters", () => this.app.change({ ...noFilters })));
     else this.element.hidden = true;
   }
 

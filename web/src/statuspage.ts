@@ -3,7 +3,7 @@
 // The tab with the state of the daemon: every figure of /api/v1/status, in groups.
 import { fetchJson } from "./api";
 import { fill, h } from "./dom";
-import { formatCount, formatDuration, formatFigure } from "./format";
+import { formatBytes, formatCount, formatDuration, formatFigure, formatShare } from "./format";
 import { Loader } from "./loader";
 import type { PageView, Picture } from "./page";
 
@@ -13,18 +13,6 @@ type Group = Record<string, Value>;
 const titles: Record<string, string> = {
   sampler: "Sampler", budgets: "Budgets", store: "History", symbols: "Symbols", self: "Hearth itself", balance: "Balance",
 };
-
-/** 12345678 → "11.8 MiB". */
-export function formatBytes(n: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let i = 0;
-  let v = n;
-  while (v >= 1024 && i < units.length - 1) {
-    v /= 1024;
-    i++;
-  }
-  return `${i === 0 ? formatCount(v) : formatFigure(v)} ${units[i]}`;
-}
 
 /** A figure with the unit that its name tells. */
 function valueText(key: string, v: Value): string {
@@ -36,13 +24,20 @@ function valueText(key: string, v: Value): string {
   return Number.isInteger(v) ? formatCount(v) : formatFigure(v);
 }
 
+const spellings: Record<string, string> = { hz: "(Hz)", cpu: "CPU", cpus: "CPUs", bpf: "BPF", fds: "files" };
+
+/** A field's name in words. */
+function wordsOf(key: string): string {
+  return key.split("_").map((w) => spellings[w] ?? w).join(" ");
+}
+
 /** Rows of a group; groups inside of it become "outer · inner". */
 function rowsOf(group: Group, prefix = ""): [string, string][] {
   return Object.entries(group).flatMap(([key, v]): [string, string][] => {
-    const label = `${prefix}${key.replace(/_/g, " ")}`;
+    const label = `${prefix}${wordsOf(key)}`;
     if (v !== null && typeof v === "object" && !Array.isArray(v)) return rowsOf(v, `${label} · `);
     if (Array.isArray(v)) return [[label, v.length ? v.map((x) => valueText(key, x)).join(", ") : "none"]];
-    return [[label.replace(/ (bytes|seconds)$/, ""), valueText(key, v)]];
+    return [[label.replace(/(^| · | )(bytes|seconds)$/, (_, gap: string) => (gap === " · " ? " · used" : gap ? "" : "used")), valueText(key, v)]];
   });
 }
 
@@ -51,15 +46,52 @@ function card(title: string, rows: [string, string][]): HTMLElement {
     h("dl.status-rows", null, ...rows.map(([k, v]) => h("div", null, h("dt", null, k), h("dd", null, v)))));
 }
 
+const figure = (status: Group, ...path: string[]): number => {
+  let v: Value | undefined = status;
+  for (const name of path) v = v !== null && typeof v === "object" && !Array.isArray(v) ? v[name] : undefined;
+  return typeof v === "number" ? v : NaN;
+};
+
+/** One of the figures that matter most. @param share how full or how good; NaN = no meter */
+function tile(label: string, value: string, note: string, share = NaN, warn = false): HTMLElement {
+  const bar = h("span.meter-bar");
+  bar.style.width = `${Math.max(0, Math.min(1, share)) * 100}%`;
+  return h(`div.tile${warn ? ".warn" : ""}` as "div", null, h("span.tile-label", null, label), h("span.tile-value", null, value),
+    Number.isNaN(share) ? null : h("span.meter-track", null, bar), h("span.tile-note", null, note));
+}
+
+/** The figures that say whether all is well. */
+function tiles(s: Group): HTMLElement[] {
+  const f = (...path: string[]) => figure(s, ...path);
+  const sampler = (s.sampler ?? {}) as Group;
+  const lost = Object.values((sampler.lost ?? {}) as Group).reduce<number>((a, b) => a + (typeof b === "number" ? b : 0), 0);
+  const samples = f("sampler", "samples", "user") + f("sampler", "samples", "kernel");
+  const judged = f("sampler", "verdicts", "complete") + f("sampler", "verdicts", "truncated") + f("sampler", "verdicts", "failed");
+  const complete = judged > 0 ? f("sampler", "verdicts", "complete") / judged : NaN;
+  const cpu = (f("self", "cpu_seconds") + (f("self", "workers_cpu_seconds") || 0)) / f("uptime_seconds");
+  const share = (v: number) => (Number.isNaN(v) ? "–" : formatShare(v));
+  return [
+    tile("Sampling", sampler.running === true ? `${Number(f("sampler", "frequency_hz").toPrecision(3))} Hz` : "off", `${formatCount(f("sampler", "sampled_cpus"))} of ${formatCount(f("sampler", "online_cpus"))} CPUs`, NaN,
+      sampler.running === true && f("sampler", "sampled_cpus") < f("sampler", "online_cpus")),
+    tile("Samples", formatCount(samples || 0), lost ? `${formatCount(lost)} lost` : "none lost", NaN, lost > samples * 0.01),
+    tile("Complete stacks", share(complete), `${formatCount(f("sampler", "verdicts", "failed") || 0)} failed, ${formatCount(f("sampler", "verdicts", "truncated") || 0)} cut`, complete, complete < 0.98),
+    tile("Kernel memory", formatBytes(f("budgets", "bpf_memory", "bytes") || 0), `of ${formatBytes(f("budgets", "bpf_memory", "limit_bytes") || 0)}`, f("budgets", "bpf_memory", "bytes") / f("budgets", "bpf_memory", "limit_bytes")),
+    tile("History", formatBytes(f("store", "bytes") || 0), `of ${formatBytes(f("store", "limit_bytes") || 0)}, ${formatDuration(Math.max(0, f("store", "newest") - f("store", "oldest")) || 0)} back`, f("store", "bytes") / f("store", "limit_bytes")),
+    tile("Own CPU", share(cpu), "of a core, workers included", NaN, cpu > 0.05),
+    tile("Own memory", formatBytes(f("self", "resident_bytes") || 0), "resident"),
+  ];
+}
+
 export class StatusPage implements PageView {
   readonly needsProfile = false;
   readonly element: HTMLElement;
   private readonly cards = h("div.status-cards");
+  private readonly tiles = h("div.tiles");
   private readonly loader: Loader<Group>;
 
   constructor() {
     this.loader = new Loader((signal) => fetchJson<Group>("/api/v1/status", {}, signal), (s) => this.show(s));
-    this.element = h("div.page-status", { tabindex: 0, role: "region", "aria-label": "Status of the daemon" }, this.loader.notice, this.cards);
+    this.element = h("div.page-status", { tabindex: 0, role: "region", "aria-label": "Status of the daemon" }, this.loader.notice, this.tiles, this.cards);
   }
 
   update(p: Picture): void {
@@ -73,6 +105,7 @@ export class StatusPage implements PageView {
   private show(status: Group): void {
     const groups = Object.entries(status).filter((e): e is [string, Group] => e[1] !== null && typeof e[1] === "object" && !Array.isArray(e[1]));
     const plain = Object.entries(status).filter(([, v]) => typeof v !== "object");
+    fill(this.tiles, ...tiles(status));
     fill(this.cards, card("Daemon", rowsOf(Object.fromEntries(plain))), ...groups.map(([k, g]) => card(titles[k] ?? k.replace(/_/g, " "), rowsOf(g))));
   }
 }

@@ -9,7 +9,7 @@ import type { Pattern } from "./search";
 import { sortRows, topFunctions, type Row } from "./top";
 import { kindNames, type Tree } from "./tree";
 
-const rowHeight = 30;
+const rowHeight = 28;
 
 export interface TableEvents {
   /** A function was chosen. */
@@ -132,9 +132,10 @@ export class TableView {
     const share = this.all ? samples / this.all : 0;
     const bar = h("span.bar");
     bar.style.width = `${most > 0 ? (samples / most) * 100 : 0}%`;
-    const error = samples > 0 ? `± ${formatShare(shareError(samples, this.all)).replace(" %", "")}` : "";
-    return h("div.cell-figure", { role: "cell", title: `${label} ${formatShare(share)} ${error}`.trim() },
-      bar, h("span.share", null, formatShare(share)), h("span.time", null, formatSeconds(cpuSeconds(p, samples))));
+    const error = samples > 0 ? `±${formatShare(shareError(samples, this.all)).replace(" %", "")}` : "";
+    return h("div.cell-figure", { role: "cell", title: `${label} ${formatShare(share)} ${error}, 95 % interval` },
+      h("span.track", null, bar), h("span.share", null, formatShare(share)), h("span.error", null, error),
+      h("span.time", null, formatSeconds(cpuSeconds(p, samples))));
   }
 
   private row(p: Profile, r: Row, i: number): HTMLElement {

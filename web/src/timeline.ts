@@ -2,10 +2,11 @@
 //
 // The overview: CPU cores in use over time, stacked by a label. Dragging selects a range; a click on a name in the
 // legend narrows the selector to it.
-import { fetchTimeSeries, type TimeSeries } from "./api";
+import { fetchLabels, fetchTimeSeries, type TimeSeries } from "./api";
 import { categoryColour, inks, restColour, type Theme } from "./colour";
-import { fill, h, perFrame } from "./dom";
+import { fill, h, icon, icons, perFrame } from "./dom";
 import { formatClock, formatDay, formatFigure } from "./format";
+import { openMenu, type MenuEntry } from "./menu";
 import { cleanName } from "./names";
 import { isMoving, parseTime, timeText } from "./time";
 import { needsFetch, type State } from "./url";
@@ -48,10 +49,15 @@ export function stepFor(seconds: number, width: number): number {
 
 export class Timeline {
   readonly element: HTMLElement;
-  private readonly canvas = h("canvas.timeline-canvas", { role: "img", "aria-label": "CPU cores in use over time" });
+  private readonly canvas = h("canvas.timeline-canvas", {
+    role: "img", tabindex: 0, "aria-label": "CPU cores in use over time. Left and Right move, with Shift they select, Enter takes the selected range, Escape drops it.",
+    onkeydown: (e) => this.keyed(e as KeyboardEvent), onblur: () => this.leave(),
+  });
   private readonly legend = h("div.legend", { role: "group", "aria-label": "Legend" });
+  private readonly picker: HTMLButtonElement;
+  private readonly pickerText = h("span");
   private readonly note = h("div.timeline-note");
-  private readonly readout = h("div.timeline-readout", { hidden: true });
+  private readonly readout = h("div.timeline-readout", { role: "status", hidden: true });
   private data: TimeSeries | null = null;
   private bands: Band[] = [];
   private theme: Theme = "light";
@@ -59,10 +65,15 @@ export class Timeline {
   private shownFor: State | null = null;
   private asked: AbortController | null = null;
   private brush: { from: number; to: number } | null = null;
+  /** Where the keyboard is, Unix seconds. */
+  private at = NaN;
 
   constructor(private readonly events: TimelineEvents) {
     const plot = h("div.timeline-plot", null, this.canvas, this.readout, this.note);
-    this.element = h("section.timeline", { "aria-label": "Overview" }, plot, this.legend);
+    this.picker = h("button.by", {
+      type: "button", "aria-haspopup": "menu", title: "What the overview is split by", onclick: () => void this.pick(),
+    }, "by ", this.pickerText, icon(icons.down));
+    this.element = h("section.timeline", { "aria-label": "Overview" }, plot, h("div.timeline-foot", null, this.picker, this.legend));
     new ResizeObserver(() => this.draw()).observe(plot);
     this.attach();
   }
@@ -76,6 +87,7 @@ export class Timeline {
   /** Load what a state asks for; `again` also when nothing changed but time. */
   async update(s: State, again = false): Promise<void> {
     this.state = s;
+    this.pickerText.textContent = s.by;
     if (!again && this.shownFor && !needsFetch(this.shownFor, s) && this.shownFor.by === s.by) return;
     this.shownFor = s;
     this.asked?.abort();
@@ -96,6 +108,23 @@ export class Timeline {
     }
     this.showLegend();
     this.draw();
+  }
+
+  /** Offer every label that the range knows. */
+  private async pick(): Promise<void> {
+    const s = this.state;
+    if (!s) return;
+    let labels = [s.by];
+    try {
+      labels = await fetchLabels(s);
+    } catch {
+      // what is chosen is offered alone
+    }
+    const usual = ["comm", "container", "unit", "pod", "host"].filter((l) => labels.includes(l));
+    const names = [...usual, ...labels.filter((l) => !usual.includes(l)).sort()];
+    const box = this.picker.getBoundingClientRect();
+    const entries: MenuEntry[] = names.map((by) => ({ label: by, checked: by === s.by, run: () => this.events.change({ by }) }));
+    openMenu("Split by", entries, box.left, box.bottom + 4);
   }
 
   private colourOf(i: number): string {
@@ -180,7 +209,13 @@ export class Timeline {
     ctx.globalAlpha = 0.35;
     ctx.fillRect(0, height, width, 1);
     ctx.globalAlpha = 1;
-    ctx.fillText(`${formatFigure(top)} core${top === 1 ? "" : "s"}`, 2, 2);
+    const scale = `${Number(top.toPrecision(3))} core${top === 1 ? "" : "s"}`;
+    ctx.globalAlpha = 0.82;
+    ctx.fillStyle = ink.background;
+    ctx.fillRect(0, 0, ctx.measureText(scale).width + 10, 16);
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = ink.dimText;
+    ctx.fillText(scale, 5, 3);
     const span = d.to - d.from;
     const least = (span / width) * 90;
     const tick = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400].find((s) => s >= least) ?? 172800;
@@ -236,18 +271,49 @@ export class Timeline {
       this.brush = null;
       this.draw();
     });
-    c.addEventListener("pointerup", () => {
-      const b = this.brush;
-      this.brush = null;
-      this.draw();
-      if (!b || !this.data) return;
-      const from = Math.min(b.from, b.to);
-      const to = Math.max(b.from, b.to);
-      if (((to - from) / (this.data.to - this.data.from)) * c.clientWidth < 4) return;
-      const round = (t: number) => timeText(to - from > 5 ? Math.round(t) : Math.round(t * 1000) / 1000);
-      this.events.change({ from: round(from), to: round(to), live: false });
-    });
+    c.addEventListener("pointerup", () => this.take());
     c.addEventListener("dblclick", () => this.widen());
+  }
+
+  /** The brushed stretch becomes the range. */
+  private take(): void {
+    const b = this.brush;
+    this.brush = null;
+    this.draw();
+    if (!b || !this.data) return;
+    const from = Math.min(b.from, b.to);
+    const to = Math.max(b.from, b.to);
+    if (((to - from) / (this.data.to - this.data.from)) * this.canvas.clientWidth < 4) return;
+    const round = (t: number) => timeText(to - from > 5 ? Math.round(t) : Math.round(t * 1000) / 1000);
+    this.events.change({ from: round(from), to: round(to), live: false });
+  }
+
+  private keyed(e: KeyboardEvent): void {
+    const d = this.data;
+    if (!d || e.ctrlKey || e.metaKey || e.altKey) return;
+    const go: Record<string, number> = { ArrowLeft: -d.step, ArrowRight: d.step, PageUp: -10 * d.step, PageDown: 10 * d.step, Home: -Infinity, End: Infinity };
+    if (e.key in go) {
+      const was = Number.isNaN(this.at) ? (go[e.key] < 0 ? d.to : d.from) : this.at;
+      this.at = Math.max(d.from, Math.min(d.to, was + go[e.key]));
+      this.brush = { from: e.shiftKey ? this.brush?.from ?? was : this.at, to: this.at };
+      const box = this.canvas.getBoundingClientRect();
+      this.read(box.left + ((this.at - d.from) / (d.to - d.from)) * box.width);
+      this.draw();
+    } else if (e.key === "Enter" && this.brush && this.brush.from !== this.brush.to) {
+      this.take();
+      this.leave();
+    } else if (e.key === "Escape" && this.brush) this.leave();
+    else return;
+    e.preventDefault();
+    e.stopPropagation();
+  }
+
+  /** Forget where the keyboard was. */
+  private leave(): void {
+    this.at = NaN;
+    this.brush = null;
+    this.readout.hidden = true;
+    this.draw();
   }
 
   /** Double the range, around its middle or back from now. */
@@ -274,7 +340,7 @@ export class Timeline {
     const what = Number.isNaN(total)
       ? "not sampled"
       : `${formatFigure(total)} cores · most ${cleanName(first.name) || "(none)"} ${formatFigure(first.cores[i])}`;
-    this.readout.textContent = this.brush
+    this.readout.textContent = this.brush && this.brush.from !== this.brush.to
       ? `${formatClock(Math.min(this.brush.from, this.brush.to), true)} – ${formatClock(Math.max(this.brush.from, this.brush.to), true)}`
       : `${formatClock(t, true)} · ${what}`;
     this.readout.hidden = false;

@@ -3,10 +3,10 @@
 // The bar above the picture: search with its matched share, and how the picture is drawn.
 import { fill, h, icon, iconButton, icons } from "./dom";
 import { formatCount, formatShare } from "./format";
-import { menuButton, separator, type MenuEntry } from "./menu";
+import { menuButton, type MenuEntry } from "./menu";
 import { cleanName } from "./names";
 import type { Matches } from "./search";
-import { hidePresets } from "./transform";
+import { collapsePresets, hidePresets } from "./transform";
 import { pathTo, type Tree } from "./tree";
 import type { State } from "./url";
 import { nodeLabel } from "./hovercard";
@@ -43,13 +43,13 @@ export class Toolbar {
       spellcheck: "false", autocomplete: "off", autocapitalize: "off",
       oninput: () => {
         clearTimeout(this.typing);
-        this.typing = window.setTimeout(() => events.change({ search: this.search.value }, true), 60);
+        this.typing = window.setTimeout(() => events.change({ search: this.search.value }, true), 25);
       },
       onkeydown: (e) => this.searchKey(e as KeyboardEvent),
     });
     this.searchBox = h("div.search", null, icon(icons.search), this.search, this.result,
       iconButton(icons.up, "Previous match (N)", () => events.next(-1)), iconButton(icons.down, "Next match (n)", () => events.next(1)));
-    this.hideButton = menuButton("Hide frames, keep or remove stacks", () => this.hideMenu(), "Hide", this.hideCount, icon(icons.down));
+    this.hideButton = menuButton("Hide or collapse frames, keep or remove stacks", () => this.framesMenu(), "Frames", this.hideCount, icon(icons.down));
     this.colourButton = menuButton("What colours stand for", () => colours.map(([id, label]) => ({
       label: `By ${label.toLowerCase()}`, checked: this.state?.colour === id, run: () => events.change({ colour: id }),
     })), this.colourText, icon(icons.down));
@@ -71,7 +71,7 @@ export class Toolbar {
       button("Inverted", "Leaves first (i)", s.inverted, { inverted: true, upward: false, zoom: "" }));
     if (focused >= 0) (this.shape.children[focused] as HTMLElement).focus();
     this.colourText.textContent = colours.find(([id]) => id === s.colour)![1];
-    const hidden = s.hide.length + (s.hideFrames ? 1 : 0);
+    const hidden = s.hide.length + s.collapse.length + [s.keep, s.drop, s.hideFrames, s.collapseFrames].filter(Boolean).length;
     this.hideCount.hidden = hidden === 0;
     this.hideCount.textContent = hidden ? String(hidden) : "";
     this.showFilters(s);
@@ -106,28 +106,34 @@ export class Toolbar {
   }
 
   private showFilters(s: State): void {
-    const chip = (text: string, patch: Partial<State>) => h("span.chip", null, h("span", { dir: "auto" }, text), iconButton(icons.close, `Remove: ${text}`, () => this.events.change(patch)));
+    const chip = (text: string, patch: Partial<State>) => h("span.chip", null, h("span", { dir: "auto" }, text), iconButton(icons.close, `Remove: ${text}`, () => this.events.change({ ...patch, zoom: "" })));
+    const label = (presets: { id: string; label: string }[], id: string) => presets.find((p) => p.id === id)?.label ?? id;
     const chips = [
       s.keep ? chip(`Only stacks with ${s.keep}`, { keep: "" }) : null,
       s.drop ? chip(`Without stacks with ${s.drop}`, { drop: "" }) : null,
+      ...s.hide.map((id) => chip(`Hidden: ${label(hidePresets, id)}`, { hide: s.hide.filter((x) => x !== id) })),
       s.hideFrames ? chip(`Hidden: ${s.hideFrames}`, { hideFrames: "" }) : null,
-      ...s.hide.map((id) => chip(`Hidden: ${hidePresets.find((p) => p.id === id)?.label ?? id}`, { hide: s.hide.filter((x) => x !== id) })),
+      ...s.collapse.map((id) => chip(`As one: ${label(collapsePresets, id)}`, { collapse: s.collapse.filter((x) => x !== id) })),
+      s.collapseFrames ? chip(`As one: ${s.collapseFrames}`, { collapseFrames: "" }) : null,
     ].filter((c) => c !== null);
     this.filters.hidden = chips.length === 0;
     fill(this.filters, ...chips);
   }
 
-  private hideMenu(): MenuEntry[] {
+  private framesMenu(): MenuEntry[] {
     const s = this.state!;
+    const toggle = (list: string[], id: string) => (list.includes(id) ? list.filter((x) => x !== id) : [...list, id]);
+    const search = (label: string, patch: Partial<State>) => ({ label, disabled: !s.search, run: () => this.events.change({ ...patch, search: "", zoom: "" }) });
     return [
-      ...hidePresets.map((p) => ({
-        label: p.label, checked: s.hide.includes(p.id),
-        run: () => this.events.change({ hide: s.hide.includes(p.id) ? s.hide.filter((x) => x !== p.id) : [...s.hide, p.id], zoom: "" }),
-      })),
-      separator,
-      { label: "Keep only stacks that match the search", disabled: !s.search, run: () => this.events.change({ keep: s.search, search: "", zoom: "" }) },
-      { label: "Remove stacks that match the search", disabled: !s.search, run: () => this.events.change({ drop: s.search, search: "", zoom: "" }) },
-      { label: "Hide frames that match the search", disabled: !s.search, run: () => this.events.change({ hideFrames: s.search, search: "", zoom: "" }) },
+      { heading: "Hide" },
+      ...hidePresets.map((p) => ({ label: p.label, checked: s.hide.includes(p.id), run: () => this.events.change({ hide: toggle(s.hide, p.id), zoom: "" }) })),
+      { heading: "Draw as one frame" },
+      ...collapsePresets.map((p) => ({ label: p.label, checked: s.collapse.includes(p.id), run: () => this.events.change({ collapse: toggle(s.collapse, p.id), zoom: "" }) })),
+      { heading: s.search ? `What matches ${s.search.length > 24 ? `${s.search.slice(0, 24)}…` : s.search}` : "What matches the search" },
+      search("Keep only stacks with it", { keep: s.search }),
+      search("Remove stacks with it", { drop: s.search }),
+      search("Hide these frames", { hideFrames: s.search }),
+      search("Draw runs of them as one", { collapseFrames: s.search }),
     ];
   }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rearranging a profile, in this fixed order: drop stacks, keep stacks, hide frames, invert. Each step gives a new
-// tree and leaves the old one alone.
-import { internFrames, TreeBuilder } from "./builder";
+// Rearranging a profile, in this fixed order: drop stacks, keep stacks, hide frames, collapse runs, invert. Each step gives
+// a new tree and leaves the old one alone.
+import { internFrames, TreeBuilder, type Frames } from "./builder";
 import { matchStrings, parsePattern, type Pattern } from "./search";
 import type { State } from "./url";
 import { Kind, type Tree } from "./tree";
@@ -17,11 +17,20 @@ export const hidePresets: { id: string; label: string; hides: (name: string, bin
   { id: "inlined", label: "Inlined functions", hides: (_n, _b, kind) => kind === Kind.inlined },
 ];
 
-export type Rearrangement = Pick<State, "keep" | "drop" | "hide" | "hideFrames" | "inverted">;
+/** Runs of frames that can be drawn as one: the first stands for those that follow it. */
+export const collapsePresets: { id: string; label: string; joins: (name: string, above: string) => boolean }[] = [
+  { id: "unnamed", label: "Runs of unnamed frames", joins: (name, above) => name === above && name.startsWith("[") },
+  { id: "recursion", label: "Direct recursion", joins: (name, above) => name === above },
+];
+
+export type Rearrangement = Pick<State, "keep" | "drop" | "hide" | "hideFrames" | "collapse" | "collapseFrames">;
+
+/** The profile as it is. */
+export const noFilters: Rearrangement = { keep: "", drop: "", hide: [], hideFrames: "", collapse: [], collapseFrames: "" };
 
 /** Whether a state asks for anything but the profile as it is. */
 export function isRearranged(r: Rearrangement): boolean {
-  return r.keep !== "" || r.drop !== "" || r.hide.length > 0 || r.hideFrames !== "";
+  return r.keep !== "" || r.drop !== "" || r.hide.length > 0 || r.hideFrames !== "" || r.collapse.length > 0 || r.collapseFrames !== "";
 }
 
 function safePattern(text: string): Pattern | null {
@@ -39,29 +48,56 @@ function nodeTest(t: Tree, pattern: Pattern | null): ((i: number) => boolean) | 
   return (i) => i > 0 && hit[column[i]] === 1;
 }
 
-/** Apply drop, keep and hide. Returns the tree itself when there is nothing to do. */
+/** Frames that are hidden: a flag for each frame of the tree. */
+function hiddenFrames(t: Tree, frames: Frames, r: Rearrangement): Uint8Array {
+  const matches = nodeTest(t, safePattern(r.hideFrames));
+  const presets = hidePresets.filter((p) => r.hide.includes(p.id));
+  const hidden = new Uint8Array(frames.count);
+  for (let f = 0; f < frames.count; f++) {
+    const i = frames.sample[f];
+    if (t.kind[i] === Kind.root || t.kind[i] === Kind.label) continue;
+    if (presets.some((p) => p.hides(t.strings[t.name[i]], t.strings[t.binary[i]], t.kind[i])) || matches?.(i)) hidden[f] = 1;
+  }
+  return hidden;
+}
+
+/** Whether a frame is drawn as part of the one above it; null = none is. */
+function collapseTest(t: Tree, frames: Frames, r: Rearrangement): ((frame: number, above: number) => boolean) | null {
+  const presets = collapsePresets.filter((p) => r.collapse.includes(p.id));
+  const matches = nodeTest(t, safePattern(r.collapseFrames));
+  if (!presets.length && !matches) return null;
+  const matched = Uint8Array.from(frames.sample, (i) => (matches?.(i) && t.kind[i] !== Kind.label ? 1 : 0));
+  const name = (f: number) => t.strings[t.name[frames.sample[f]]];
+  const binary = (f: number) => t.binary[frames.sample[f]];
+  const isFunction = (f: number) => t.kind[frames.sample[f]] > Kind.label && t.kind[frames.sample[f]] !== Kind.elided;
+  return (frame, above) => {
+    if (!isFunction(frame) || !isFunction(above)) return false;
+    return (matched[frame] === 1 && matched[above] === 1) || (binary(frame) === binary(above) && presets.some((p) => p.joins(name(frame), name(above))));
+  };
+}
+
+/** Apply drop, keep, hide and collapse. Returns the tree itself when there is nothing to do. */
 export function rearrange(t: Tree, r: Rearrangement): Tree {
   if (!isRearranged(r)) return t;
   const drops = nodeTest(t, safePattern(r.drop));
   const keeps = nodeTest(t, safePattern(r.keep));
-  const hides = nodeTest(t, safePattern(r.hideFrames));
   const frames = internFrames(t);
-  const hidden = new Uint8Array(frames.count);
-  const presets = hidePresets.filter((p) => r.hide.includes(p.id));
-  for (let f = 0; f < frames.count; f++) {
-    const i = frames.sample[f];
-    if (t.kind[i] === Kind.root || t.kind[i] === Kind.label) continue;
-    if (presets.some((p) => p.hides(t.strings[t.name[i]], t.strings[t.binary[i]], t.kind[i])) || hides?.(i)) hidden[f] = 1;
-  }
+  const hidden = hiddenFrames(t, frames, r);
+  const joins = collapseTest(t, frames, r);
   const builder = new TreeBuilder(t, frames);
   const place = new Int32Array(t.count);
+  /** The frame that stands where each node went, and the last one that was joined to it. */
+  const shown = new Int32Array(t.count);
   const kept = new Uint8Array(t.count);
   const dropped = new Uint8Array(t.count);
   for (let i = 0; i < t.count; i++) {
     const p = t.parent[i];
+    const frame = frames.of[i];
     kept[i] = !keeps || (p >= 0 && kept[p]) || keeps(i) ? 1 : 0;
     dropped[i] = drops && ((p >= 0 && dropped[p]) || drops(i)) ? 1 : 0;
-    place[i] = p < 0 ? 0 : hidden[frames.of[i]] ? place[p] : builder.child(place[p], frames.of[i]);
+    const joined = p >= 0 && (hidden[frame] === 1 || (joins !== null && joins(frame, shown[p])));
+    place[i] = p < 0 ? 0 : joined ? place[p] : builder.child(place[p], frame);
+    shown[i] = joined ? shown[p] : frame;
     if (kept[i] && !dropped[i]) builder.addSelf(place[i], t.self[i]);
   }
   return builder.finish();

@@ -32,6 +32,10 @@ export interface State {
   drop: string;
   /** Hide frames that match. */
   hideFrames: string;
+  /** Names of presets of runs drawn as one frame. */
+  collapse: string[];
+  /** Draw runs of frames that match as one. */
+  collapseFrames: string;
   /** Function or expression of the callers view. */
   focus: string;
   sort: string;
@@ -43,7 +47,7 @@ export interface State {
 
 export const defaults: State = {
   view: "flame", query: "", from: "now-15m", to: "now", search: "", zoom: "", inverted: false, upward: false,
-  colour: "kind", by: "comm", hide: [], keep: "", drop: "", hideFrames: "", focus: "", sort: "-self", baseQuery: "",
+  colour: "kind", by: "comm", hide: [], keep: "", drop: "", hideFrames: "", collapse: [], collapseFrames: "", focus: "", sort: "-self", baseQuery: "",
   baseFrom: "", baseTo: "", live: false,
 };
 
@@ -52,7 +56,7 @@ type Flag = { [K in keyof State]: State[K] extends boolean ? K : never }[keyof S
 
 const texts: [Text, string][] = [
   ["view", "view"], ["query", "query"], ["from", "from"], ["to", "to"], ["search", "s"], ["zoom", "z"],
-  ["colour", "color"], ["by", "by"], ["keep", "keep"], ["drop", "drop"], ["hideFrames", "hideframes"], ["focus", "fn"],
+  ["colour", "color"], ["by", "by"], ["keep", "keep"], ["drop", "drop"], ["hideFrames", "hideframes"], ["collapseFrames", "collapseframes"], ["focus", "fn"],
   ["sort", "sort"], ["baseQuery", "base_query"], ["baseFrom", "base_from"], ["baseTo", "base_to"],
 ];
 const flags: [Flag, string][] = [["inverted", "inverted"], ["upward", "up"], ["live", "live"]];
@@ -60,13 +64,15 @@ const flags: [Flag, string][] = [["inverted", "inverted"], ["upward", "up"], ["l
 /** Read the state from a link's query part; what makes no sense there falls back to its default. */
 export function readState(search: string): State {
   const p = new URLSearchParams(search);
-  const s: State = { ...defaults, hide: [] };
+  const s: State = { ...defaults, hide: [], collapse: [] };
   for (const [key, name] of texts) {
     const value = p.get(name);
     if (value !== null) (s as unknown as Record<string, string>)[key] = value;
   }
   for (const [key, name] of flags) s[key] = p.get(name) === "1";
-  s.hide = (p.get("hide") ?? "").split(",").filter((x) => /^[a-z]+$/.test(x));
+  const list = (name: string) => (p.get(name) ?? "").split(",").filter((x) => /^[a-z]+$/.test(x));
+  s.hide = list("hide");
+  s.collapse = list("collapse");
   if (!views.includes(s.view)) s.view = "flame";
   if (!["kind", "binary", "package"].includes(s.colour)) s.colour = "kind";
   if (!/^[a-z_][a-z0-9_]*$/i.test(s.by)) s.by = defaults.by;
@@ -81,6 +87,7 @@ export function writeState(s: State): string {
   for (const [key, name] of texts) if (s[key] !== defaults[key]) p.set(name, s[key]);
   for (const [key, name] of flags) if (s[key]) p.set(name, "1");
   if (s.hide.length) p.set("hide", s.hide.join(","));
+  if (s.collapse.length) p.set("collapse", s.collapse.join(","));
   const text = p.toString().replace(/%2C/g, ",").replace(/%3A/g, ":").replace(/%2F/g, "/");
   return text ? `?${text}` : "";
 }
