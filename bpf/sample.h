@@ -142,9 +142,10 @@ struct sampler_counters {
 	__u64 stacks_known; /* samples whose stack had been sent in this epoch already */
 	__u64 stashes_sent;
 	__u64 stash_bytes;
-	__u64 stashes_limited;	      /* not sent for the limit on their bytes per second */
-	__u64 stashes_lost;	      /* not sent because their ring was full */
-	__u64 ends[UNWIND_END_COUNT]; /* user stacks by how the unwinder ended, before any stash */
+	__u64 stashes_limited;	       /* not sent for the limit on the bytes of a CPU per second */
+	__u64 stashes_limited_process; /* not sent for the same limit of a process */
+	__u64 stashes_lost;	       /* not sent because their ring was full */
+	__u64 ends[UNWIND_END_COUNT];  /* user stacks by how the unwinder ended, before any stash */
 	__u64 stash_second; /* for the limit: the second at hand and the bytes sent in it */
 	__u64 stash_second_bytes;
 };

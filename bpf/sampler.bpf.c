@@ -178,6 +178,8 @@ static __always_inline void collect_by_tables(struct bpf_perf_event_data *ctx, s
 
 	w->first = kernel_count;
 	w->count = 0;
+	if (!end && is_between_programs(w))
+		end = UNWIND_END_COMPLETE;
 	if (!end)
 		end = begin_unwind(w, s->sample.tgid, s->sample.start_boottime_ns, ret->exact);
 	if (!end) {
@@ -348,7 +350,8 @@ static __always_inline int sample(struct bpf_perf_event_data *ctx, enum unwind_l
 			count_sample(count, in_user_mode);
 			return 0;
 		}
-		if (!user.count && s->stack.kernel_count <= SAMPLE_KERNEL_FRAMES_MAX) {
+		if (!user.count && user.verdict != UNWIND_COMPLETE &&
+		    s->stack.kernel_count <= SAMPLE_KERNEL_FRAMES_MAX) {
 			__u8 reason = user.reason;
 
 			collect_by_frame_pointers(ctx, in_user_mode,

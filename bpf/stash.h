@@ -9,8 +9,16 @@
 
 #define STASH_PAGE_BYTES 4096
 
-/* Bytes of stashes that a CPU may send in a second; set before load. */
-const volatile __u64 stash_bytes_per_second = 2 << 20;
+/* Bytes of stashes that a CPU may send in a second, and so may a process on all of them; set before load. */
+const volatile __u64 stash_bytes_per_second = 4 << 20;
+
+/*
+ * What processes have sent, direct-mapped by tgid. Two that share a slot push each other out and are held by the limit
+ * of their CPUs only; updates of several CPUs may be lost. A limit need not be exact.
+ */
+#define STASH_SLOTS (1u << 10)
+volatile __u64 stash_owners[STASH_SLOTS] = {};	    /* second << 32 | tgid */
+volatile __u64 stash_owner_bytes[STASH_SLOTS] = {}; /* in that second */
 
 /* A stash is put together here, one a CPU. It is too large for a per-CPU map. */
 struct stash_buffer {
@@ -57,16 +65,30 @@ static __always_inline __u32 copy_stack(struct stash_buffer *b, __u64 sp)
 	return done & ~7u;
 }
 
-/* Whether a stash of the largest size may be sent in this second. */
-static __always_inline bool stash_allowed(struct sampler_counters *count, __u64 now_ns)
+/* Whether this CPU and this process may send another stash in this second; what they may not is counted. */
+static __always_inline bool stash_allowed(struct sampler_counters *count,
+					  const struct sample_record *sample)
 {
-	__u64 second = now_ns >> 30;
+	__u64 second = sample->time_ns >> 30, owner = second << 32 | sample->tgid;
+	__u32 slot = sample->tgid & (STASH_SLOTS - 1);
 
 	if (count->stash_second != second) {
 		count->stash_second = second;
 		count->stash_second_bytes = 0;
 	}
-	return count->stash_second_bytes <= stash_bytes_per_second;
+	if (stash_owners[slot] != owner) {
+		stash_owners[slot] = owner;
+		stash_owner_bytes[slot] = 0;
+	}
+	if (count->stash_second_bytes > stash_bytes_per_second) {
+		count->stashes_limited++;
+		return false;
+	}
+	if (stash_owner_bytes[slot] > stash_bytes_per_second) {
+		count->stashes_limited_process++;
+		return false;
+	}
+	return true;
 }
 
 /* Send what user space needs to unwind this thread itself. Returns whether it was sent. */
@@ -78,12 +100,8 @@ static __always_inline bool send_stash(const struct stash_source *from,
 	struct stash_buffer *b = bpf_map_lookup_elem(&stash_buffers, &cpu);
 	struct task_struct *task = (void *)bpf_get_current_task();
 
-	if (!b)
+	if (!b || !stash_allowed(count, from->sample))
 		return false;
-	if (!stash_allowed(count, from->sample->time_ns)) {
-		count->stashes_limited++;
-		return false;
-	}
 
 	struct stash_record *r = &b->record;
 	r->sample = *from->sample;
@@ -116,6 +134,7 @@ static __always_inline bool send_stash(const struct stash_source *from,
 	count->stashes_sent++;
 	count->stash_bytes += bytes;
 	count->stash_second_bytes += bytes;
+	stash_owner_bytes[from->sample->tgid & (STASH_SLOTS - 1)] += bytes;
 	return true;
 }
 

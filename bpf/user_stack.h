@@ -41,6 +41,7 @@ struct user_unwind {
 	__u32 first; /* index of the first user frame */
 	__u32 count;
 	struct pt_regs entry; /* registers the thread entered the kernel with */
+	__u8 in_exec;	      /* the thread is inside execve() */
 	__u64 regs[STASH_REGS];
 };
 
@@ -117,6 +118,9 @@ static __always_inline bool user_pc_is_exact(bool in_user_mode)
 
 #define KERNEL_STACK_BYTES (16u << 10) /* THREAD_SIZE without KASAN */
 #define USER32_CS	   0x23
+#define SYSCALL_EXECVE	   59
+#define SYSCALL_EXECVEAT   322
+#define ERROR_ENOSYS	   (-38) /* in RAX from the entry of a system call to its end */
 
 /* Registers by DWARF number. */
 #define COPY_REGS(to, from)             \
@@ -148,6 +152,7 @@ static __always_inline enum unwind_end read_user_regs(struct bpf_perf_event_data
 	__u64 cs;
 
 	*ret_exact = true;
+	w->in_exec = false;
 	if (in_user_mode) {
 		COPY_REGS(w->regs, &ctx->regs);
 		cs = ctx->regs.cs;
@@ -169,6 +174,11 @@ static __always_inline enum unwind_end read_user_regs(struct bpf_perf_event_data
 		COPY_REGS(w->regs, &w->entry);
 		cs = w->entry.cs;
 		*ret_exact = (long)w->entry.orig_rax == -1;
+		w->in_exec = w->entry.orig_rax == SYSCALL_EXECVE ||
+			     w->entry.orig_rax == SYSCALL_EXECVEAT;
+		/* The new program's registers are in place: it will start at its pc, not return to it. */
+		if (w->in_exec && (long)w->entry.rax != ERROR_ENOSYS)
+			*ret_exact = true;
 	}
 	if (cs == USER32_CS)
 		return UNWIND_END_FAIL_COMPAT;
@@ -178,6 +188,16 @@ static __always_inline enum unwind_end read_user_regs(struct bpf_perf_event_data
 #else
 #error "write read_user_regs() for this architecture"
 #endif
+
+/*
+ * Whether the thread has no user stack: inside execve(), between the end of the old address space and the start of the new
+ * program. Its registers are the old ones and point to nothing; the kernel's frames are all there is.
+ */
+static __always_inline bool is_between_programs(struct user_unwind *w)
+{
+	return w->in_exec &&
+	       bpf_probe_read_user(&w->state.scratch[0], 8, (void *)w->regs[UNWIND_SP]);
+}
 
 /* --- by tables --------------------------------------------------------------------------------- */
 

@@ -25,6 +25,8 @@
 #define RING_BYTES_MAX (4u << 20)
 #define STASH_RING_MIN (256u << 10)
 #define STASH_RING_MAX (2u << 20)
+#define STASH_RATE_MIN (4u << 20) /* bytes of stashes a second and CPU */
+#define STASH_RATE_MAX (16u << 20)
 #define PROCESSES_MAX  16384u
 #define PROCESS_BYTES  128u /* about, of an entry in the map of processes */
 
@@ -138,6 +140,10 @@ static int load(struct bpf_side *side, uint32_t ring_count, uint32_t bytes, bool
 
 	side->skeleton->rodata->ring_count = ring_count;
 	side->skeleton->rodata->ring_wakeup_bytes = bytes / 2;
+	/* A CPU that runs nothing but processes nobody knows yet stays below it. */
+	side->skeleton->rodata->stash_bytes_per_second = clamp(
+		NS_PER_S / side->period_ns * (sizeof(struct stash_record) + STASH_STACK_BYTES),
+		STASH_RATE_MIN, STASH_RATE_MAX);
 	side->skeleton->rodata->helper_frames_max = helper_frames_max();
 	side->skeleton->rodata->has_task_pt_regs = kernel_has_task_pt_regs();
 	int error = bpf_map__set_max_entries(side->skeleton->maps.ring_template, bytes);
@@ -354,6 +360,7 @@ int bpf_side_counters(struct bpf_side *side, struct sampler_counters *ret)
 		sum.stashes_sent += c->stashes_sent;
 		sum.stash_bytes += c->stash_bytes;
 		sum.stashes_limited += c->stashes_limited;
+		sum.stashes_limited_process += c->stashes_limited_process;
 		sum.stashes_lost += c->stashes_lost;
 		for (int end = 0; end < UNWIND_END_COUNT; end++)
 			sum.ends[end] += c->ends[end];
@@ -364,7 +371,7 @@ int bpf_side_counters(struct bpf_side *side, struct sampler_counters *ret)
 
 uint64_t bpf_side_map_bytes(const struct bpf_side *side)
 {
-	return side->map_bytes;
+	return __atomic_load_n(&side->map_bytes, __ATOMIC_RELAXED);
 }
 
 void bpf_side_run_stats(const struct bpf_side *side, uint64_t *ret_ns, uint64_t *ret_count)
@@ -377,6 +384,16 @@ void bpf_side_run_stats(const struct bpf_side *side, uint64_t *ret_ns, uint64_t 
 		return;
 	*ret_ns = info.run_time_ns;
 	*ret_count = info.run_cnt;
+}
+
+uint64_t bpf_side_verified(const struct bpf_side *side)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(side->program), &info, &size))
+		return 0;
+	return info.verified_insns;
 }
 
 int bpf_side_chunks_fd(const struct bpf_side *side)

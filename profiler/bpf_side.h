@@ -94,6 +94,9 @@ void bpf_side_wait_for_programs(struct bpf_side *side);
 /** Memory of all maps in bytes, as the kernel accounts it. */
 uint64_t bpf_side_map_bytes(const struct bpf_side *side);
 
+/** Instructions that the verifier walked to accept the program; 0 where the kernel does not tell (before 5.16). */
+uint64_t bpf_side_verified(const struct bpf_side *side);
+
 /** Run time and count of the program; they stand still unless kernel.bpf_stats_enabled is 1. */
 void bpf_side_run_stats(const struct bpf_side *side, uint64_t *ret_ns, uint64_t *ret_count);
 

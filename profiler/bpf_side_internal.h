@@ -23,7 +23,7 @@ struct bpf_side {
 	struct sampler_counters *per_cpu; /* room for reading the counters */
 	int possible_cpus;
 	uint64_t period_ns;
-	uint64_t map_bytes;
+	uint64_t map_bytes;    /* atomic after open: any thread reads it */
 	uint64_t memory_bytes; /* what they may have */
 	uint32_t chunk_max;
 	int *chunk_fds;		     /* by index, chunk_max of them; -1 = none */

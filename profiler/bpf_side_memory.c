@@ -81,7 +81,7 @@ int bpf_side_add_chunk(struct bpf_side *side, uint32_t index, void **ret)
 		(void)munmap(bytes, UNWIND_CHUNK_BYTES); /* just mapped */
 		return error;
 	}
-	side->map_bytes += bpf_side_map_memory(fd);
+	(void)__atomic_add_fetch(&side->map_bytes, bpf_side_map_memory(fd), __ATOMIC_RELAXED);
 	side->chunks[index] = bytes;
 	side->chunk_fds[index] = take_fd(fd);
 	*ret = bytes;

@@ -45,6 +45,7 @@ void profiler_publish_unwinder(struct profiler *p)
 	t->stash_sent = counters.stashes_sent;
 	t->stash_bytes = counters.stash_bytes;
 	t->stash_limited = counters.stashes_limited;
+	t->stash_limited_process = counters.stashes_limited_process;
 	t->stash_lost = counters.stashes_lost;
 	t->unwind_table_bytes = loader.slab.page_bytes;
 	t->unwind_pages = loader.slab.pages;

@@ -125,6 +125,7 @@ int profiler_create(const struct profiler_options *options, struct profiler **re
 		.online_cpus = (uint32_t)CPU_COUNT(&p->online),
 		.memory_bytes = p->options.bpf_memory_bytes,
 		.drain_ns = DRAIN_NS,
+		.bounded = p->options.bounded,
 	};
 	/* The tables first: the kernel's names are read in the background while the verifier is at work. */
 	error = create_tables(p);
@@ -261,4 +262,5 @@ void profiler_stats(struct profiler *p, struct profiler_stats *ret)
 	(void)pthread_mutex_unlock(&p->lock);
 	ret->bpf_map_bytes = bpf_side_map_bytes(p->bpf);
 	bpf_side_run_stats(p->bpf, &ret->bpf_run_ns, &ret->bpf_run_count);
+	ret->bpf_verified = bpf_side_verified(p->bpf);
 }

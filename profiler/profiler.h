@@ -25,6 +25,7 @@ struct profiler_options {
 	uint32_t frequency_hz;	   /* samples a second and busy CPU; 0 = 99 */
 	uint64_t window_ns;	   /* length of a window; 0 = 10 s */
 	uint64_t bpf_memory_bytes; /* most memory of all BPF maps; 0 = 64 MiB */
+	bool bounded;		   /* take the program for kernels before 5.17 on newer ones, too */
 	const pid_t *pids;	   /* only these processes and what they fork; NULL = all */
 	size_t pid_count;
 	struct symbolizer *symbolizer; /* is told of every binary seen; may be NULL; borrowed */
@@ -41,7 +42,8 @@ struct profiler_stats {
 		[UNWIND_END_COUNT]; /* user stacks by how unwinding in the kernel ended */
 	uint64_t stash_sent;	    /* stacks that were left to user space */
 	uint64_t stash_bytes;
-	uint64_t stash_limited;		       /* not sent: over the limit of bytes a second */
+	uint64_t stash_limited;		       /* not sent: a CPU was over its bytes a second */
+	uint64_t stash_limited_process;	       /* not sent: a process was over its bytes a second */
 	uint64_t stash_lost;		       /* not sent: their ring was full */
 	uint64_t stash_ends[UNWIND_END_COUNT]; /* stashes by how unwinding them ended */
 	uint64_t unwind_table_bytes;	       /* rows in the kernel's memory now */
@@ -58,6 +60,7 @@ struct profiler_stats {
 	uint64_t bpf_map_bytes;
 	uint64_t bpf_run_ns; /* only while kernel.bpf_stats_enabled */
 	uint64_t bpf_run_count;
+	uint64_t bpf_verified; /* instructions that the verifier walked; 0 before Linux 5.16 */
 	uint32_t online_cpus;
 	uint32_t sampled_cpus;
 	uint32_t frequency_hz;

@@ -23,6 +23,7 @@
 
 struct exe {
 	struct binary *binary; /* one reference */
+	bool is_wanted;	       /* its table was asked for */
 };
 
 /* A process that the kernel side knows. */
@@ -53,7 +54,7 @@ struct unwind_loader {
 
 /* --- executables ---------------------------------------------------------------------------------- */
 
-/* Number of a binary with a file; asks for its table when it is new. 0 if there is no room. */
+/* Number of a binary with a file; 0 if there is no room. */
 static uint32_t exe_of(struct unwind_loader *l, struct binary *binary)
 {
 	const struct build_id *id = binary_build_id(binary);
@@ -71,13 +72,23 @@ static uint32_t exe_of(struct unwind_loader *l, struct binary *binary)
 		return 0;
 
 	uint32_t exe = (uint32_t)l->exe_count;
-	if (table_builder_want(l->builder, binary, l->generation << GENERATION_SHIFT | exe))
-		return 0;
 	l->exes[exe] = (struct exe){.binary = binary_ref(binary)};
 	l->exe_count++;
 	if (idmap_insert(&l->exe_ids, hash, exe))
 		return exe; /* it will be asked for again under another number */
 	return exe;
+}
+
+/*
+ * Ask for the table of an executable that a stack needs. Not before: a process maps dozens of files, and few of them are
+ * ever on a stack.
+ */
+static void want_table(struct unwind_loader *l, uint32_t exe)
+{
+	if (!exe || exe >= l->exe_count || l->exes[exe].is_wanted)
+		return;
+	l->exes[exe].is_wanted = !table_builder_want(l->builder, l->exes[exe].binary,
+						     l->generation << GENERATION_SHIFT | exe);
 }
 
 void unwind_loader_poll(struct unwind_loader *l)
@@ -281,6 +292,8 @@ static enum unwind_end walk(struct unwind_loader *l, const struct stash_memory *
 		end = unwind_walk_step(&w);
 	}
 	*ret_count = count;
+	if (end == UNWIND_END_MISS_TABLE)
+		want_table(l, w.state.mapping.exe);
 	return end;
 }
 

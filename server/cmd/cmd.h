@@ -37,6 +37,12 @@ int cmd_version(int argc, char **argv);
 /** Print one line on stderr, "hearth: ..." with a newline added. Returns EXIT_FAILED. */
 int cmd_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/**
+ * Let this process open as many files as its hard limit allows, since binaries stay open while they are mapped
+ * somewhere. Not inherited by what was forked before: commands of others keep the limits that they know.
+ */
+void cmd_raise_file_limit(void);
+
 /** Print one line on stderr that points to `hearth COMMAND --help`. Returns EXIT_USAGE. */
 int cmd_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -148,6 +148,7 @@ static int create_profiler(struct recording *r)
 
 	if (!options.pid_count)
 		options.pids = NULL;
+	cmd_raise_file_limit();
 	if (profiler_create(&options, &r->profiler, error, sizeof(error)))
 		return cmd_fail("%s", error);
 	if (profiler_start(r->profiler, error, sizeof(error)))

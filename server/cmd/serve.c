@@ -192,6 +192,7 @@ static int create_profiler(struct daemon *d)
 
 	if (d->options.no_sampling)
 		return EXIT_OK;
+	cmd_raise_file_limit();
 	return profiler_create(&options, &d->profiler, error, sizeof(error)) ? cmd_fail("%s", error)
 									     : EXIT_OK;
 }

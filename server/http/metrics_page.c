@@ -90,6 +90,8 @@ static void put_unwinding(struct buffer *out, const struct profiler_stats *s)
 		sample(out, "hearth_stash_total", "result", verdicts[v], (double)count);
 	}
 	sample(out, "hearth_stash_total", "result", "limited", (double)s->stash_limited);
+	sample(out, "hearth_stash_total", "result", "limited_process",
+	       (double)s->stash_limited_process);
 	sample(out, "hearth_stash_total", "result", "lost", (double)s->stash_lost);
 	single(out, "hearth_stash_bytes_total", "counter", "Bytes of stacks sent to user space.",
 	       (double)s->stash_bytes);

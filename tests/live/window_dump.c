@@ -2,7 +2,9 @@
 /*
  * Runs the profiler and prints what comes out of it, for the live tests:
  *
- *	window-dump [-F HZ] [-p PID]...
+ *	window-dump [-F HZ] [-p PID]... [-m BPF_BYTES] [-b]
+ *
+ * -b takes the unwinder for kernels without bpf_loop().
  *
  * Prints `ready` once it samples, and samples until a line of input; stops, and prints a JSON object a line for each
  * sample of each window; prints `stopped`, destroys, and prints a last object with counters and its open files
@@ -111,13 +113,37 @@ static int count_open_files(void)
 	return count;
 }
 
+static void print_counts(const char *name, const uint64_t *counts, int count)
+{
+	(void)printf("\"%s\": [", name);
+	for (int i = 0; i < count; i++)
+		(void)printf("%s%llu", i ? ", " : "", (unsigned long long)counts[i]);
+	(void)fputs("], ", stdout);
+}
+
+static void print_unwinder(const struct profiler_stats *s)
+{
+	const uint64_t sent[] = {s->stash_sent, s->stash_bytes, s->stash_limited,
+				 s->stash_limited_process, s->stash_lost};
+	const uint64_t tables[] = {s->unwind_table_bytes,  s->unwind_pages,
+				   s->unwind_page_loads,   s->unwind_page_evictions,
+				   s->unwind_tables_built, s->unwind_tables_failed};
+
+	print_counts("lost", s->lost, LOST_REASON_COUNT);
+	print_counts("verdicts", s->verdicts, STACK_VERDICT_COUNT);
+	print_counts("ends", s->unwind_ends, UNWIND_END_COUNT);
+	print_counts("stash_ends", s->stash_ends, UNWIND_END_COUNT);
+	print_counts("stash", sent, 5);
+	print_counts("tables", tables, 6);
+	(void)printf("\"verified\": %llu, ", (unsigned long long)s->bpf_verified);
+}
+
 static void print_stats(const struct profiler_stats *s, int before, int after)
 {
-	(void)printf("{\"stats\": {\"samples_user\": %llu, \"samples_kernel\": %llu, \"lost\": [",
+	(void)printf("{\"stats\": {\"samples_user\": %llu, \"samples_kernel\": %llu, ",
 		     (unsigned long long)s->samples_user, (unsigned long long)s->samples_kernel);
-	for (int i = 0; i < LOST_REASON_COUNT; i++)
-		(void)printf("%s%llu", i ? ", " : "", (unsigned long long)s->lost[i]);
-	(void)printf("], \"sideband_lost\": %llu, \"processes\": %llu, \"bpf_map_bytes\": %llu, "
+	print_unwinder(s);
+	(void)printf("\"sideband_lost\": %llu, \"processes\": %llu, \"bpf_map_bytes\": %llu, "
 		     "\"bpf_run_ns\": %llu, \"bpf_run_count\": %llu, \"sampled_cpus\": %u, "
 		     "\"cpu_ns\": %llu}, \"files_before\": %d, \"files_after\": %d}\n",
 		     (unsigned long long)s->sideband_lost, (unsigned long long)s->processes,
@@ -160,11 +186,15 @@ int main(int argc, char **argv)
 	struct profiler_options options = {
 		.on_window = keep_window, .on_window_arg = &windows, .window_ns = 2 * NS_PER_S};
 
-	for (int option; (option = getopt(argc, argv, "F:p:")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "F:p:m:b")) != -1;) {
 		if (option == 'F')
 			options.frequency_hz = (uint32_t)atol(optarg);
 		else if (option == 'p' && options.pid_count < PIDS_MAX)
 			pids[options.pid_count++] = (pid_t)atol(optarg);
+		else if (option == 'm')
+			options.bpf_memory_bytes = strtoull(optarg, NULL, 10);
+		else if (option == 'b')
+			options.bounded = true;
 		else
 			return 2;
 	}
