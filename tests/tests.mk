@@ -18,8 +18,12 @@ check: deps-test
 # The BPF C compiled as ordinary C against stub helpers, and tested there.
 host-tests: $(HOST_TESTS)
 
+# Programs whose stacks are looked at.
+DEPS_ACCEPT := g++ sqlite3 openssl xz-utils perl postgresql
+
 accept: deps-test
-	$(Q)$(MAKE) --no-print-directory all
+	$(call install_packages,$(DEPS_ACCEPT))
+	$(Q)$(MAKE) --no-print-directory all host-tests
 	@tests/accept/run
 
 bench: deps-test
