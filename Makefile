@@ -41,7 +41,7 @@ LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS_$(VARIANT))
 # LLVM's C++ demangler as a static library without the rest of C++.
 CXXABI := $(firstword $(wildcard /usr/lib/llvm-14/lib/libc++abi.a /usr/lib/llvm-*/lib/libc++abi.a))
 LDLIBS := -lbpf -ldw -lelf -liberty -lprotobuf-c -lmicrohttpd -lpcre2-8 -lz -lzstd -lseccomp \
-	-llzma -lsqlite3 $(CXXABI)
+	-llzma -lsqlite3 -lyaml $(CXXABI)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. -I/usr/include/$(ARCH)-linux-gnu \
 	-D__TARGET_ARCH_$(if $(filter aarch64,$(ARCH)),arm64,x86)
 
@@ -63,9 +63,10 @@ LIBS := $(call library,server) $(call library,web) $(call library,profiler) \
 
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,build/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 SKELETONS := $(patsubst bpf/%.bpf.c,$(GEN)/%.skel.h,$(wildcard bpf/*.bpf.c))
-PROTOS := $(wildcard server/encode/*.proto)
-PROTO_OBJECTS := $(patsubst server/encode/%.proto,$(B)/gen/%.pb-c.o,$(PROTOS))
-PROTO_HEADERS := $(patsubst server/encode/%.proto,$(GEN)/%.pb-c.h,$(PROTOS))
+PROTOS := $(wildcard server/*/*.proto)
+PROTO_NAMES := $(basename $(notdir $(PROTOS)))
+PROTO_OBJECTS := $(PROTO_NAMES:%=$(B)/gen/%.pb-c.o)
+PROTO_HEADERS := $(PROTO_NAMES:%=$(GEN)/%.pb-c.h)
 GENERATED := $(SKELETONS) $(PROTO_HEADERS) $(GEN)/version.h
 
 .DELETE_ON_ERROR:
@@ -111,9 +112,12 @@ $(GEN)/%.skel.h: build/bpf/%.bpf.o
 	$(Q)mkdir -p $(@D)
 	$(call say,SKEL,$@)bpftool gen skeleton $< name $*_bpf > $@
 
-$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h: server/encode/%.proto
-	$(Q)mkdir -p $(@D)
-	$(call say,PROTO,$<)protoc-c --proto_path=server/encode --c_out=$(GEN) $<
+define proto_rule
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h: $(1)%.proto
+	$$(Q)mkdir -p $$(@D)
+	$$(call say,PROTO,$$<)protoc-c --proto_path=$(1) --c_out=$$(GEN) $$<
+endef
+$(foreach folder,$(sort $(dir $(PROTOS))),$(eval $(call proto_rule,$(folder))))
 
 # Rewritten only when its content changes, so that it does not rebuild the world.
 $(GEN)/version.h: FORCE
@@ -142,7 +146,7 @@ web/node_modules/.installed: web/package.json web/package-lock.json
 DEPS_BUILD := gcc make libc6-dev pkg-config git ca-certificates clang llvm libbpf-dev bpftool libelf-dev \
 	libdw-dev liblzma-dev libiberty-dev protobuf-c-compiler libprotobuf-c-dev \
 	libc++abi-14-dev libmicrohttpd-dev libpcre2-dev libxxhash-dev libseccomp-dev zlib1g-dev libzstd-dev \
-	libsqlite3-dev
+	libsqlite3-dev libyaml-dev
 DEPS_TEST := clang-format libcmocka-dev python3 curl golang-go llvm binutils elfutils gdb linux-perf \
 	chromium libc6-dbg openjdk-17-dbg openjdk-17-jre-headless stress-ng rustc libclang-rt-14-dev
 

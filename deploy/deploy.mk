@@ -3,12 +3,14 @@
 # `make install` and `make deb`. Included by the Makefile.
 
 PREFIX ?= /usr
+SYSCONFDIR ?= /etc
 DATA := install -D -m 644
 
 install: all
 	install -D -m 755 build/release/hearth $(DESTDIR)$(PREFIX)/bin/hearth
 	$(DATA) deploy/man/hearth.1 $(DESTDIR)$(PREFIX)/share/man/man1/hearth.1
 	$(DATA) deploy/completion/hearth.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hearth
+	test -e $(DESTDIR)$(SYSCONFDIR)/hearth/hearth.yaml || $(DATA) deploy/hearth.yaml $(DESTDIR)$(SYSCONFDIR)/hearth/hearth.yaml
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/bin/hearth|$(PREFIX)/bin/hearth|' deploy/hearth.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/hearth.service
 	$(DATA) deploy/sysctl/50-hearth.conf $(DESTDIR)$(PREFIX)/lib/sysctl.d/50-hearth.conf

@@ -59,6 +59,7 @@ static uint64_t ring_lost(struct profiler *p)
 
 void profiler_open_window(struct profiler *p, uint64_t start_ns)
 {
+	profiler_take_labels(p);
 	window_builder_open(&p->builder, start_ns, start_ns + (uint64_t)clock_wall_offset_ns(),
 			    p->period_ns);
 	p->window_end_ns = start_ns + p->options.window_ns;

@@ -171,6 +171,8 @@ void profiler_destroy(struct profiler *p)
 	kernel_names_destroy(p->kernel_names);
 	binary_cache_destroy(p->binaries);
 	window_unref(p->snapshot);
+	static_labels_destroy(p->labels);
+	static_labels_destroy(p->next_labels);
 	if (p->epoll_fd >= 0)
 		(void)close(p->epoll_fd); /* nothing was written through either */
 	if (p->wake_fd >= 0)
@@ -263,4 +265,9 @@ void profiler_stats(struct profiler *p, struct profiler_stats *ret)
 	ret->bpf_map_bytes = bpf_side_map_bytes(p->bpf);
 	bpf_side_run_stats(p->bpf, &ret->bpf_run_ns, &ret->bpf_run_count);
 	ret->bpf_verified = bpf_side_verified(p->bpf);
+}
+
+int profiler_table_facts(struct profiler *p, const struct build_id *id, struct table_facts *ret)
+{
+	return unwind_loader_table_facts(p->unwind, id, ret);
 }

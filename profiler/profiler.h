@@ -3,7 +3,7 @@
  * The profiler: samples every CPU through the BPF side, knows the processes, and makes windows.
  *
  * Life cycle: create (opens and loads the BPF side) -> start (attaches, runs the loop thread) -> stop -> destroy.
- * Thread rule: create, start, stop and destroy by one thread; snapshot and stats by any.
+ * Thread rule: create, start, stop and destroy by one thread; the others by any.
  */
 #ifndef HEARTH_PROFILER_PROFILER_H
 #define HEARTH_PROFILER_PROFILER_H
@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "bpf/unwind_format.h"
+#include "profiler/table_ledger.h"
 #include "profiler/window.h"
 #include "symbolizer/symbolizer.h"
 
@@ -31,6 +32,14 @@ struct profiler_options {
 	struct symbolizer *symbolizer; /* is told of every binary seen; may be NULL; borrowed */
 	profiler_window_fn on_window;  /* NULL allowed */
 	void *on_window_arg;
+};
+
+#define PROFILER_LABELS_MAX 80 /* static labels */
+
+/** A label that everything sampled carries. */
+struct profiler_label {
+	const char *name;
+	const char *value;
 };
 
 struct profiler_stats {
@@ -95,6 +104,26 @@ void profiler_stop(struct profiler *p);
  * Returns 0; -ESHUTDOWN if the profiler does not run; -ENOMEM.
  */
 int profiler_snapshot(struct profiler *p, struct window **ret);
+
+/**
+ * What is known about the unwind table of an executable: its size, how it was made, or why there is none.
+ *
+ * @id: as binary_build_id() has it
+ *
+ * Returns 0; -ENOENT if no stack that was unwound by user space has touched it yet, or its entry was forgotten
+ * (TABLE_LEDGER_ENTRIES_MAX).
+ */
+int profiler_table_facts(struct profiler *p, const struct build_id *id, struct table_facts *ret);
+
+/**
+ * Put labels on everything that is sampled, from the next window on, instead of those of the last call. One of them
+ * goes before a label of the same name that is read from what runs.
+ *
+ * @labels: copied
+ *
+ * Returns 0; -E2BIG if there are more than PROFILER_LABELS_MAX; -ENOMEM: those of the last call stay.
+ */
+int profiler_set_labels(struct profiler *p, const struct profiler_label *labels, size_t count);
 
 /** Counters since create. */
 void profiler_stats(struct profiler *p, struct profiler_stats *ret);

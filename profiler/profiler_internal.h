@@ -18,6 +18,7 @@
 #include "profiler/profiler.h"
 #include "profiler/resolver.h"
 #include "profiler/stack_table.h"
+#include "profiler/static_labels.h"
 #include "profiler/unwind_loader.h"
 
 struct profiler {
@@ -45,6 +46,7 @@ struct profiler {
 		unsigned char stack[STASH_STACK_BYTES];
 	} stash;		      /* at work */
 	struct unwound_stack unwound; /* what became of it */
+	struct static_labels *labels; /* of the open window; NULL = none */
 	uint32_t epoch;		      /* the newest */
 	uint64_t window_end_ns;	      /* of the open window, monotonic */
 	uint64_t applied_ns;	      /* events and samples up to here are in */
@@ -63,7 +65,8 @@ struct profiler {
 	uint64_t snapshots_wanted; /* tickets drawn */
 	uint64_t snapshots_served; /* tickets up to here are answered by `snapshot` */
 	uint64_t snapshot_waiters;
-	struct window *snapshot; /* one reference; NULL if making it failed */
+	struct static_labels *next_labels; /* from the next window on; NULL = no change */
+	struct window *snapshot;	   /* one reference; NULL if making it failed */
 	bool loop_runs;
 };
 
@@ -94,6 +97,9 @@ int profiler_apply(struct profiler *p, const struct queued_event *event, const v
 
 /** Open the first window. */
 void profiler_open_window(struct profiler *p, uint64_t start_ns);
+
+/** Put the static labels into force that were set since the last call. */
+void profiler_take_labels(struct profiler *p);
 
 /** Copy the running counters, with sizes filled in, to where profiler_stats() reads them. */
 void profiler_publish(struct profiler *p);

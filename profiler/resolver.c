@@ -8,9 +8,10 @@
 
 #include "base/array.h"
 #include "base/hash.h"
+#include "profiler/static_labels.h"
 #include "symbolizer/unwind_walk.h"
 
-#define LABELS_MAX 12u
+#define LABELS_MAX (16u + PROFILER_LABELS_MAX)
 
 /* A stack being resolved. */
 struct resolution {
@@ -197,6 +198,15 @@ struct label_list {
 	struct window_label labels[LABELS_MAX];
 };
 
+/* Whether a name was put already: the first one counts. */
+static bool has_label(const struct label_list *l, uint32_t name)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->labels[i].name == name)
+			return true;
+	return false;
+}
+
 static void put_label(struct label_list *l, const char *name, const char *value)
 {
 	struct window_label *label = &l->labels[l->count];
@@ -204,6 +214,8 @@ static void put_label(struct label_list *l, const char *name, const char *value)
 	if (l->error || !value || !*value)
 		return;
 	l->error = window_builder_string(l->builder, name, &label->name);
+	if (has_label(l, label->name))
+		return;
 	if (!l->error)
 		l->error = window_builder_string(l->builder, value, &label->value);
 	if (!l->error)
@@ -223,6 +235,8 @@ static int make_labels(struct resolver *r, const struct known_labels *k, const s
 {
 	struct label_list l = {.builder = r->builder};
 
+	for (size_t i = 0; r->static_labels && i < r->static_labels->count; i++)
+		put_label(&l, r->static_labels->labels[i].name, r->static_labels->labels[i].value);
 	put_label(&l, "comm", k->process_comm);
 	put_label(&l, "thread", k->thread_comm);
 	put_label(&l, "exe", p->exe);

@@ -30,11 +30,16 @@ struct known_labels {
 	char process_comm[SAMPLE_COMM_BYTES];
 };
 
+struct static_labels;
+
 struct resolver {
 	struct window_builder *builder; /* all borrowed */
 	struct process_table *processes;
 	struct binary_cache *binaries;
 	struct kernel_names *kernel_names;
+
+	const struct static_labels
+		*static_labels; /* borrowed; NULL = none; changes between windows only */
 
 	struct known_labels *labels; /* of the window with serial labels_window */
 	size_t label_count, label_capacity;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,6 +36,7 @@ struct wish {
 };
 
 struct table_builder {
+	struct table_ledger *ledger;
 	pthread_t thread;
 	bool started;
 	pthread_mutex_t lock; /* guards all below */
@@ -156,6 +158,25 @@ static void finish(struct table_builder *t, uint32_t exe, struct unwind_file *fi
 	(void)pthread_cond_signal(&t->finished); /* cannot fail */
 }
 
+/* Note what became of a wish; what does not fit into memory is not known later, no more. */
+static void note(struct table_builder *t, const struct binary *binary, enum table_state state,
+		 const struct unwind_file *file, uint64_t took_ns)
+{
+	struct table_facts facts = {
+		.id = *binary_build_id(binary), .state = state, .build_ns = took_ns};
+
+	if (file)
+		table_facts_describe(&facts, file);
+	if (state == TABLE_NONE)
+		(void)snprintf(
+			facts.reason, sizeof(facts.reason),
+			"it has no code or no call frame information (.eh_frame, .debug_frame)");
+	else if (state == TABLE_FAILED)
+		(void)snprintf(facts.reason, sizeof(facts.reason),
+			       "the worker crashed or hit a limit");
+	(void)table_ledger_put(t->ledger, &facts);
+}
+
 static void *work(void *arg)
 {
 	struct table_builder *t = arg;
@@ -174,6 +195,11 @@ static void *work(void *arg)
 		uint64_t start_ns = clock_now_ns();
 		int status = build(t, wish.binary, &file);
 		uint64_t took_ns = clock_now_ns() - start_ns;
+		note(t, wish.binary,
+		     status == CHILD_OK		? TABLE_READY
+		     : status == CHILD_NO_TABLE ? TABLE_NONE
+						: TABLE_FAILED,
+		     file, took_ns);
 		binary_unref(wish.binary);
 
 		(void)pthread_mutex_lock(&t->lock); /* see above */
@@ -202,11 +228,16 @@ int table_builder_create(struct table_builder **ret)
 	(void)pthread_condattr_destroy(&monotonic);
 	(void)pthread_cond_init(&t->wished, NULL);
 	(void)pthread_mutex_init(&t->lock, NULL);
+	int error = table_ledger_create(&t->ledger);
+	if (error) {
+		table_builder_destroy(t);
+		return error;
+	}
 
 	sigset_t all, before;
 	(void)sigfillset(&all); /* these do not fail for valid arguments */
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = -pthread_create(&t->thread, NULL, work, t);
+	error = -pthread_create(&t->thread, NULL, work, t);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
 		table_builder_destroy(t);
@@ -234,6 +265,7 @@ void table_builder_destroy(struct table_builder *t)
 		binary_unref(t->wishes[i].binary);
 	for (size_t i = t->done_taken; i < t->done_count; i++)
 		unwind_file_unref(t->done[i].file);
+	table_ledger_destroy(t->ledger);
 	free(t->wishes);
 	free(t->done);
 	(void)pthread_cond_destroy(&t->wished); /* nobody waits any more */
@@ -252,6 +284,7 @@ int table_builder_want(struct table_builder *t, struct binary *binary, uint32_t 
 		error = -ENOMEM;
 	} else {
 		t->wishes[t->wish_count++] = (struct wish){binary_ref(binary), exe};
+		note(t, binary, TABLE_PENDING, NULL, 0);
 		(void)pthread_cond_signal(&t->wished); /* cannot fail */
 	}
 	(void)pthread_mutex_unlock(&t->lock);
@@ -280,6 +313,11 @@ bool table_builder_wait(struct table_builder *t, uint64_t deadline_ns)
 	bool is_there = t->done_taken < t->done_count;
 	(void)pthread_mutex_unlock(&t->lock);
 	return is_there;
+}
+
+int table_builder_facts(struct table_builder *t, const struct build_id *id, struct table_facts *ret)
+{
+	return table_ledger_get(t->ledger, id, ret);
 }
 
 void table_builder_stats(struct table_builder *t, struct table_builder_stats *ret)

@@ -4,7 +4,7 @@
  * and may be truncated while they are read. A child has limits on memory, time and output; whatever happens to it,
  * the executable then counts as one without a table.
  *
- * Thread rule: one owner calls everything; the work runs on a thread of its own.
+ * Thread rule: one owner calls everything but table_builder_facts(); the work runs on a thread of its own.
  */
 #ifndef HEARTH_PROFILER_TABLE_BUILDER_H
 #define HEARTH_PROFILER_TABLE_BUILDER_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "profiler/table_ledger.h"
 #include "symbolizer/binary.h"
 #include "symbolizer/unwind_file.h"
 
@@ -29,6 +30,10 @@ struct table_builder_stats {
 	uint64_t failed;   /* children that crashed or hit a limit */
 	uint64_t build_ns; /* wall time of all children */
 };
+
+/** What is known about the table of an executable: see table_ledger_get(). Any thread. */
+int table_builder_facts(struct table_builder *t, const struct build_id *id,
+			struct table_facts *ret);
 
 /** Start the thread. @ret: owned by the caller, free with table_builder_destroy(). Returns 0; -ENOMEM; -errno. */
 int table_builder_create(struct table_builder **ret);

@@ -425,3 +425,9 @@ void unwind_loader_stats(struct unwind_loader *l, struct unwind_loader_stats *re
 	unwind_slab_stats(l->slab, &ret->slab);
 	table_builder_stats(l->builder, &ret->tables);
 }
+
+int unwind_loader_table_facts(struct unwind_loader *l, const struct build_id *id,
+			      struct table_facts *ret)
+{
+	return table_builder_facts(l->builder, id, ret);
+}

@@ -6,7 +6,7 @@
  * they change, and dropped when it ends. Tables of its executables are made in the background; their pages are
  * loaded as stacks touch them. A stash is unwound with the same tables and the same code.
  *
- * Thread rule: loop thread only.
+ * Thread rule: loop thread only, but for unwind_loader_table_facts().
  */
 #ifndef HEARTH_PROFILER_UNWIND_LOADER_H
 #define HEARTH_PROFILER_UNWIND_LOADER_H
@@ -64,6 +64,10 @@ void unwind_loader_refresh(struct unwind_loader *l, struct process_table *proces
  */
 int unwind_loader_unwind(struct unwind_loader *l, const struct stash_record *stash,
 			 struct process *p, bool wait, struct unwound_stack *ret);
+
+/** What is known about the table of an executable: see table_ledger_get(). Any thread. */
+int unwind_loader_table_facts(struct unwind_loader *l, const struct build_id *id,
+			      struct table_facts *ret);
 
 /** Counters. */
 void unwind_loader_stats(struct unwind_loader *l, struct unwind_loader_stats *ret);

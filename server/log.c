@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 
-static enum log_level most_verbose = LOG_LEVEL_INFO;
+static _Atomic enum log_level most_verbose = LOG_LEVEL_INFO;
 static bool to_journal;
 
 /* systemd.exec(5): JOURNAL_STREAM is "DEVICE:INODE" of the stream that journald reads. */
@@ -33,6 +33,11 @@ void log_init(enum log_level level)
 {
 	most_verbose = level;
 	to_journal = is_journal();
+}
+
+void log_set_level(enum log_level level)
+{
+	most_verbose = level;
 }
 
 static void put_time(struct buffer *out)

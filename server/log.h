@@ -6,7 +6,7 @@
  *
  * Under journald, which has its own time, a line is `<6>level=info msg=...` instead: the prefix is the priority.
  *
- * Thread rule: any thread; log_init() once, before the others start.
+ * Thread rule: any thread; log_init() once, before the others start; log_set_level() by one.
  */
 #ifndef HEARTH_SERVER_LOG_H
 #define HEARTH_SERVER_LOG_H
@@ -20,6 +20,9 @@ enum log_level {
 
 /** Set the most verbose level that is written, and look whether journald reads us. */
 void log_init(enum log_level level);
+
+/** Change the most verbose level that is written. */
+void log_set_level(enum log_level level);
 
 /**
  * Write one line.

@@ -221,19 +221,8 @@ static int build_unit(struct dwarf_builder *b, struct dwarf_unit *unit, struct d
 	return err ? err : flatten(b, unit->comp_dir);
 }
 
-static int compare_chunks(const void *left, const void *right)
-{
-	const struct symtable_chunk *a = left, *b = right;
-
-	if (a->start != b->start)
-		return a->start < b->start ? -1 : 1;
-	return a->first < b->first ? -1 : a->first > b->first;
-}
-
 int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, struct dwarf_splits *splits)
 {
-	struct symtable *t = b->table;
-
 	for (size_t i = 0;; i++) {
 		struct dwarf_unit *unit, *split_unit = NULL;
 		int err = dwarf_file_unit(f, i, &unit);
@@ -263,7 +252,6 @@ int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, struct dwarf_spli
 		if (err)
 			return err;
 	}
-	if (t->chunk_count)
-		qsort(t->chunks, t->chunk_count, sizeof(*t->chunks), compare_chunks);
+	symtable_sort_chunks(b->table);
 	return 0;
 }

@@ -54,13 +54,21 @@ static bool name_matches(int fd, const ElfW(Shdr) * names, uint32_t at, const ch
 	       !memcmp(text, name, length);
 }
 
+static bool is_native(const ElfW(Ehdr) * header)
+{
+	return !memcmp(header->e_ident, ELFMAG, SELFMAG) &&
+	       header->e_ident[EI_CLASS] == (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) &&
+	       header->e_ident[EI_DATA] ==
+		       (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB);
+}
+
 static int find(int fd, const char *name, ElfW(Shdr) * ret)
 {
 	ElfW(Ehdr) header;
 	ElfW(Shdr) names, batch[64];
 	int err = read_exactly(fd, &header, sizeof(header), 0);
 
-	if (err == -EBADMSG || (!err && memcmp(header.e_ident, ELFMAG, SELFMAG)))
+	if (err == -EBADMSG || (!err && !is_native(&header)))
 		return -ENOEXEC;
 	if (err)
 		return err;

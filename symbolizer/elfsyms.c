@@ -206,6 +206,8 @@ int elfsyms_finish(struct elfsyms *e)
 	auto_free struct paint_range *ranges = NULL;
 	CLEANUP(paint_release) struct paint paint = {0};
 
+	if (!e->symbol_count)
+		return 0;
 	end_sizeless(e);
 	choose(e);
 	ranges = calloc(e->symbol_count + 1, sizeof(*ranges));

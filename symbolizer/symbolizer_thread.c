@@ -14,7 +14,9 @@
 #include "symbolizer/symjob.h"
 #include "symbolizer/symtable.h"
 
-#define JOB_TIMEOUT_NS (60 * NS_PER_S)
+#define JOB_CPU_SECONDS 60
+/* The worker has the lowest priority: what a busy machine leaves it may be little. */
+#define JOB_TIMEOUT_NS (600 * NS_PER_S)
 
 /* A job in progress, for the callback of its quick result. */
 struct work {
@@ -95,6 +97,7 @@ static void run_job(struct symbolizer *s, struct entry *e, struct debugfiles *fi
 		.binary = e->binary,
 		.files = files,
 		.worker_path = s->worker_path,
+		.cpu_seconds = JOB_CPU_SECONDS,
 		.timeout_ns = JOB_TIMEOUT_NS,
 		.background = !o->urgent,
 		.stop_fd = s->stop_fd,

@@ -10,6 +10,7 @@
 #include "symbolizer/debugdata.h"
 #include "symbolizer/dwarf_build.h"
 #include "symbolizer/elfsyms.h"
+#include "symbolizer/gopclntab.h"
 #include "symbolizer/symfile_write.h"
 #include "symbolizer/textmap.h"
 
@@ -155,6 +156,29 @@ static int add_dwarf(struct build *b)
 	return err;
 }
 
+/* Go's tables, for what DWARF does not cover. */
+static int add_go(struct build *b)
+{
+	struct symbuild_report *r = b->report;
+	struct gopclntab_target target = {
+		.text = &b->text,
+		.table = &b->table,
+		.symbols = &b->symbols,
+		.lines = !b->input->quick,
+	};
+	struct gopclntab tables;
+	int err = gopclntab_open(&b->elf, &tables);
+
+	if (!err)
+		err = gopclntab_add(&tables, &target);
+	r->go_symbols = source_of(err);
+	r->go_function_count = target.functions;
+	r->functions += target.functions;
+	r->inlined += target.inlined;
+	r->line_rows += target.rows;
+	return err == -ENOMEM ? err : 0;
+}
+
 static int build(struct build *b, int out_fd)
 {
 	int err = open_files(b);
@@ -169,6 +193,8 @@ static int build(struct build *b, int out_fd)
 	err = add_elf_symbols(b);
 	if (!err && !b->input->quick)
 		err = add_dwarf(b);
+	if (!err)
+		err = add_go(b);
 	if (!err)
 		err = elfsyms_finish(&b->symbols);
 	b->table.note = b->report;

@@ -149,7 +149,7 @@ static bool find_row(const struct symfile *f, uint32_t address, struct row *ret)
 	struct row_reader next = {.address = block->start}, best = next;
 	bool found = false;
 
-	while (!c.bad && cursor_left(&c)) {
+	for (unsigned int i = 0; i < SYMFILE_BLOCK_ROWS && !c.bad && cursor_left(&c); i++) {
 		if (!read_row(&c, &next) || next.address > address)
 			break;
 		best = next;

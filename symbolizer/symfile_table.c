@@ -59,3 +59,18 @@ int symtable_function(struct symtable *t, uint32_t name, uint32_t start_line, ui
 	*ret = id;
 	return 0;
 }
+
+static int compare_chunks(const void *left, const void *right)
+{
+	const struct symtable_chunk *a = left, *b = right;
+
+	if (a->start != b->start)
+		return a->start < b->start ? -1 : 1;
+	return a->first < b->first ? -1 : a->first > b->first;
+}
+
+void symtable_sort_chunks(struct symtable *t)
+{
+	if (t->chunk_count)
+		qsort(t->chunks, t->chunk_count, sizeof(*t->chunks), compare_chunks);
+}

@@ -102,6 +102,9 @@ int symtable_text(struct strpool *pool, const char *text, uint32_t *ret);
  */
 int symtable_function(struct symtable *t, uint32_t name, uint32_t start_line, uint32_t *ret);
 
+/** Put the chunks in order of address, as symfile_write() wants them. */
+void symtable_sort_chunks(struct symtable *t);
+
 /**
  * Write a symbol file.
  *

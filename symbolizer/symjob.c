@@ -81,7 +81,7 @@ static int send_job(const struct worker *w)
 	struct symworker_message message = {
 		.kind = SYMWORKER_JOB,
 		.memory_bytes = SYMJOB_MEMORY_BYTES,
-		.cpu_seconds = (uint32_t)(job->timeout_ns / NS_PER_S) + 1,
+		.cpu_seconds = job->cpu_seconds,
 		.background = job->background,
 	};
 	int passed[SYMWORKER_FILE_COUNT];

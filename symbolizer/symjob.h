@@ -42,7 +42,9 @@ struct symjob {
 	struct binary *binary;		/* borrowed */
 	const struct debugfiles *files; /* borrowed */
 	const char *worker_path;	/* NULL = /proc/self/exe */
-	uint64_t timeout_ns;		/* wall clock, for all of it */
+	uint32_t cpu_seconds;		/* CPU time the worker may use */
+	uint64_t
+		timeout_ns; /* wall clock, for all of it: on a busy machine CPU time takes its while */
 	bool background;
 	int stop_fd; /* readable = give up; -1 = none */
 	/** Told as soon as the quick file is there; takes over that reference; NULL allowed. */

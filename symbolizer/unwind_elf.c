@@ -9,10 +9,13 @@
 
 #define DEBUG_FRAME_BYTES_MAX (256ull << 20) /* of a section that is stored compressed */
 
-static void add_section(struct unwind_elf *e, const struct cfi_section *s)
+static void add_section(struct unwind_elf *e, const struct cfi_section *s,
+			enum unwind_source source)
 {
-	if (s->size && e->section_count < UNWIND_ELF_SECTIONS)
-		e->sections[e->section_count++] = *s;
+	if (!s->size || e->section_count == UNWIND_ELF_SECTIONS)
+		return;
+	e->sections[e->section_count++] = *s;
+	e->sources |= source;
 }
 
 /** Read the program headers: the executable segments, and PT_GNU_EH_FRAME into @ret_hdr if there is one. */
@@ -78,12 +81,16 @@ static void find_section(struct unwind_elf *e, Elf *elf, const char *wanted, boo
 		Elf_Data *data = elf_rawdata(scn, NULL);
 
 		if (data && data->d_buf)
-			add_section(e, &(struct cfi_section){
-					       .bytes = data->d_buf,
-					       .size = data->d_size,
-					       .vaddr = sh.sh_addr,
-					       .is_debug_frame = is_debug_frame,
-				       });
+			add_section(e,
+				    &(struct cfi_section){
+					    .bytes = data->d_buf,
+					    .size = data->d_size,
+					    .vaddr = sh.sh_addr,
+					    .is_debug_frame = is_debug_frame,
+				    },
+				    elf == e->debug  ? UNWIND_SOURCE_DEBUG_FILE
+				    : is_debug_frame ? UNWIND_SOURCE_DEBUG_FRAME
+						     : UNWIND_SOURCE_EH_FRAME);
 	}
 }
 
@@ -124,12 +131,14 @@ static void find_by_header(struct unwind_elf *e, const GElf_Phdr *hdr)
 
 		uint64_t most = size - ph.p_offset < ph.p_filesz ? size - ph.p_offset : ph.p_filesz;
 
-		add_section(e, &(struct cfi_section){
-				       .bytes = image + ph.p_offset + into,
-				       .size = most - into,
-				       .vaddr = frame,
-				       .until_terminator = true,
-			       });
+		add_section(e,
+			    &(struct cfi_section){
+				    .bytes = image + ph.p_offset + into,
+				    .size = most - into,
+				    .vaddr = frame,
+				    .until_terminator = true,
+			    },
+			    UNWIND_SOURCE_EH_FRAME_HDR);
 		return;
 	}
 }

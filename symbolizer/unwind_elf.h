@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "symbolizer/cfi.h"
+#include "symbolizer/unwind_file.h"
 
 #define UNWIND_ELF_SEGMENTS 64
 #define UNWIND_ELF_SECTIONS 4
@@ -30,6 +31,7 @@ struct unwind_elf {
 	Elf *main;
 	Elf *debug;	  /* NULL if there is none */
 	uint16_t machine; /* EM_* */
+	uint16_t sources; /* bits of enum unwind_source: where the sections come from */
 	uint32_t segment_count;
 	uint32_t section_count;
 	struct unwind_segment

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/hash.h"
@@ -23,17 +24,21 @@ struct unwind_file {
 	const struct unwind_row *rows;
 };
 
+static uint64_t checksum_parts(const struct unwind_file_header *header, const void *body,
+			       size_t body_size)
+{
+	struct unwind_file_header h = *header;
+
+	h.checksum = 0;
+	return hash_combine(hash_bytes(&h, sizeof(h)), hash_bytes(body, body_size));
+}
+
 uint64_t unwind_file_checksum(const void *bytes, size_t size)
 {
 	struct unwind_file_header h;
 
 	memcpy(&h, bytes, sizeof(h));
-	h.checksum = 0;
-
-	uint64_t head = hash_bytes(&h, sizeof(h));
-	uint64_t body = hash_bytes((const char *)bytes + sizeof(h), size - sizeof(h));
-
-	return hash_combine(head, body);
+	return checksum_parts(&h, (const char *)bytes + sizeof(h), size - sizeof(h));
 }
 
 static int validate_rows(const struct unwind_file *f)
@@ -150,6 +155,34 @@ const void *unwind_file_bytes(const struct unwind_file *f, size_t *ret_size)
 {
 	*ret_size = f->size;
 	return f->bytes;
+}
+
+static int write_all(int fd, const char *bytes, size_t size)
+{
+	while (size) {
+		ssize_t count = write(fd, bytes, size);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			return count ? -errno : -EIO;
+		bytes += count;
+		size -= (size_t)count;
+	}
+	return 0;
+}
+
+int unwind_file_write(const struct unwind_file *f, uint32_t build_us, int fd)
+{
+	struct unwind_file_header h = *f->header;
+	const char *body = (const char *)f->bytes + sizeof(h);
+
+	h.build_us = build_us;
+	h.checksum = checksum_parts(&h, body, f->size - sizeof(h));
+
+	int error = write_all(fd, (const char *)&h, sizeof(h));
+
+	return error ? error : write_all(fd, body, f->size - sizeof(h));
 }
 
 const struct unwind_rule *unwind_file_row(const struct unwind_file *f, uint32_t index,

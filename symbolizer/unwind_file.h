@@ -19,10 +19,18 @@
 #include "bpf/unwind_format.h"
 
 #define UNWIND_FILE_MAGIC   "HRTHUNW"
-#define UNWIND_FILE_VERSION 1
+#define UNWIND_FILE_VERSION 2
 
 /** Gaps between functions below this are padding, which nothing runs in: pages for the kernel leave them out. */
 #define UNWIND_GAP_BYTES 16
+
+/** Where a table comes from. */
+enum unwind_source {
+	UNWIND_SOURCE_EH_FRAME = 1,
+	UNWIND_SOURCE_EH_FRAME_HDR = 2, /* .eh_frame, found without section headers */
+	UNWIND_SOURCE_DEBUG_FRAME = 4,
+	UNWIND_SOURCE_DEBUG_FILE = 8, /* either of them, of the separate debug file */
+};
 
 struct unwind_row {
 	uint16_t low; /* address within its page */
@@ -33,17 +41,19 @@ struct unwind_file_header {
 	char magic[8];
 	uint32_t version;
 	uint16_t machine; /* EM_* */
-	uint16_t reserved;
+	uint16_t sources; /* bits of enum unwind_source */
 	uint32_t rule_count;
 	uint32_t first_page;
 	uint32_t page_count;
 	uint32_t row_count;
 	uint32_t fde_count; /* for people: how many, and how many of them damaged */
 	uint32_t damaged_count;
-	uint64_t checksum; /* XXH3 of the whole file with this field 0 */
+	uint32_t expression_count; /* likewise: rows that need a DWARF expression */
+	uint32_t build_us;	   /* likewise: CPU time of making it; 0 = not measured */
+	uint64_t checksum;	   /* XXH3 of the whole file with this field 0 */
 };
 
-_Static_assert(sizeof(struct unwind_file_header) == 48,
+_Static_assert(sizeof(struct unwind_file_header) == 56,
 	       "no hidden padding; rules are aligned behind it");
 _Static_assert(sizeof(struct unwind_row) == 4, "a row is 4 bytes");
 
@@ -92,6 +102,15 @@ const struct unwind_rule *unwind_file_find(const struct unwind_file *f, uint64_t
  */
 int unwind_file_make_page(const struct unwind_file *f, uint32_t page, void *block,
 			  uint32_t *ret_bytes);
+
+/**
+ * Write the file to the current position of @fd.
+ *
+ * @build_us: for the header
+ *
+ * Returns 0; -errno of writing.
+ */
+int unwind_file_write(const struct unwind_file *f, uint32_t build_us, int fd);
 
 /** Compute the checksum of an image that starts with a header. */
 uint64_t unwind_file_checksum(const void *bytes, size_t size);

@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/idmap.h"
 #include "symbolizer/unwind_elf.h"
+#include "symbolizer/unwind_image.h"
 #include "symbolizer/unwind_rule.h"
 
 #define OVERLAPS_MAX	64 /* FDEs looked at behind one that may overlap them; more is no real file */
@@ -30,11 +30,6 @@ struct fde {
 	uint32_t rank; /* 0 .eh_frame, 1 .debug_frame, ... */
 };
 
-struct temp_row {
-	uint32_t at;
-	uint32_t rule;
-};
-
 struct builder {
 	const struct unwind_elf *elf;
 	uint64_t base; /* start of the first page of code */
@@ -45,14 +40,14 @@ struct builder {
 
 	struct fde *fdes;
 	size_t fde_count, fde_capacity;
-	struct temp_row *rows;
+	struct unwind_laid_row *rows;
 	size_t row_count, row_capacity;
 
 	struct unwind_rule *rules;
 	size_t rule_count, rule_capacity;
 	struct idmap rule_ids;
 
-	struct temp_row *laid; /* rows in order, without gaps and repetitions */
+	struct unwind_laid_row *laid; /* rows in order, without gaps and repetitions */
 	size_t laid_count, laid_capacity;
 };
 
@@ -136,7 +131,7 @@ static void take_row(void *arg, uint64_t start, const struct cfi_row *row)
 		b->error = -ENOMEM;
 		return;
 	}
-	b->rows[b->row_count++] = (struct temp_row){(uint32_t)at, id};
+	b->rows[b->row_count++] = (struct unwind_laid_row){(uint32_t)at, id};
 	fde->row_count++;
 }
 
@@ -177,13 +172,13 @@ static void lay(struct builder *b, uint32_t at, uint32_t rule)
 		b->error = -ENOMEM;
 		return;
 	}
-	b->laid[b->laid_count++] = (struct temp_row){at, rule};
+	b->laid[b->laid_count++] = (struct unwind_laid_row){at, rule};
 }
 
 /** Lay out what of an FDE lies in [from, to). */
 static void lay_fde(struct builder *b, const struct fde *fde, uint32_t from, uint32_t to)
 {
-	const struct temp_row *rows = &b->rows[fde->first_row];
+	const struct unwind_laid_row *rows = &b->rows[fde->first_row];
 
 	for (uint32_t i = 0; i < fde->row_count && rows[i].at < to; i++)
 		if (i + 1 == fde->row_count || rows[i + 1].at > from)
@@ -238,7 +233,7 @@ static void lay_fdes(struct builder *b)
 
 static int compare_rows(const void *a, const void *b)
 {
-	const struct temp_row *x = a, *y = b;
+	const struct unwind_laid_row *x = a, *y = b;
 
 	return x->at < y->at ? -1 : x->at > y->at;
 }
@@ -269,7 +264,7 @@ static void lay_signal(struct builder *b, uint32_t start, uint32_t end)
 	if (before >= 0 && UNWIND_KIND(b->rules[b->laid[before].rule].cfa) == UNWIND_CFA_SIGNAL)
 		return;
 
-	struct temp_row after = {end, last >= 0 ? b->laid[last].rule : 0};
+	struct unwind_laid_row after = {end, last >= 0 ? b->laid[last].rule : 0};
 	size_t keep = 0;
 
 	for (size_t i = 0; i < b->laid_count; i++)
@@ -280,7 +275,7 @@ static void lay_signal(struct builder *b, uint32_t start, uint32_t end)
 		b->error = -ENOMEM;
 		return;
 	}
-	b->laid[b->laid_count++] = (struct temp_row){start, id};
+	b->laid[b->laid_count++] = (struct unwind_laid_row){start, id};
 	b->laid[b->laid_count++] = after;
 	qsort(b->laid, b->laid_count, sizeof(*b->laid), compare_rows);
 }
@@ -305,55 +300,6 @@ static void find_trampolines(struct builder *b)
 			found++;
 		}
 	}
-}
-
-/** Write the laid rows as the image of a file. */
-static int write_image(struct builder *b, struct unwind_file **ret)
-{
-	auto_buffer image = BUFFER_INIT;
-	struct unwind_file_header h = {
-		.magic = UNWIND_FILE_MAGIC,
-		.version = UNWIND_FILE_VERSION,
-		.machine = b->elf->machine,
-		.rule_count = (uint32_t)b->rule_count,
-		.first_page = (uint32_t)(b->base >> UNWIND_PAGE_SHIFT),
-		.page_count = (uint32_t)((b->end - b->base) >> UNWIND_PAGE_SHIFT) + 1,
-		.row_count = (uint32_t)b->laid_count,
-		.fde_count = (uint32_t)b->stats.fdes,
-		.damaged_count = (uint32_t)b->stats.damaged,
-	};
-	uint32_t row = 0;
-
-	buffer_append(&image, &h, sizeof(h));
-	buffer_append(&image, b->rules, b->rule_count * sizeof(*b->rules));
-	for (uint32_t page = 0; page <= h.page_count; page++) {
-		while (row < h.row_count && b->laid[row].at >> UNWIND_PAGE_SHIFT < page)
-			row++;
-		if (page == h.page_count)
-			row = h.row_count;
-		buffer_append(&image, &row, sizeof(row));
-	}
-	for (uint32_t i = 0; i < h.row_count; i++) {
-		struct unwind_row r = {(uint16_t)b->laid[i].at, (uint16_t)b->laid[i].rule};
-
-		buffer_append(&image, &r, sizeof(r));
-	}
-	if (image.error)
-		return image.error;
-	h.checksum = unwind_file_checksum(image.bytes, image.length);
-	memcpy(image.bytes, &h, sizeof(h));
-
-	size_t size;
-	auto_free char *bytes = buffer_steal(&image, &size);
-
-	if (!bytes)
-		return -ENOMEM;
-
-	int error = unwind_file_open_memory(bytes, size, ret);
-
-	if (!error)
-		(void)take_ptr(bytes);
-	return error;
 }
 
 /** The range of code; -ENODATA if there is none. */
@@ -403,7 +349,20 @@ static int build(struct builder *b, struct unwind_file **ret)
 		return b->error;
 	if (!b->laid_count)
 		return -ENODATA;
-	return write_image(b, ret);
+
+	const struct unwind_image image = {
+		.machine = b->elf->machine,
+		.sources = b->elf->sources,
+		.base = b->base,
+		.end = b->end,
+		.stats = b->stats,
+		.rules = b->rules,
+		.rule_count = (uint32_t)b->rule_count,
+		.rows = b->laid,
+		.row_count = (uint32_t)b->laid_count,
+	};
+
+	return unwind_image_make(&image, ret);
 }
 
 int unwind_table_build(int fd, int debug_fd, struct unwind_file **ret)

@@ -36,17 +36,29 @@ _hearth() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	-o | --output | --binary | --debug-file)
+	--log-level)
+		mapfile -t COMPREPLY < <(compgen -W "error warn info debug" -- "$current")
+		return
+		;;
+	--store)
+		mapfile -t COMPREPLY < <(compgen -W "sqlite memory" -- "$current")
+		return
+		;;
+	-o | --output | --binary | --debug-file | --config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-F | --frequency | -d | --duration | --listen | --bpf-memory | --retention)
+	-F | --frequency | -d | --duration | --listen | --bpf-memory | --retention | --label | --disk | --query-memory | \
+		--query-timeout | --query-range)
 		return
 		;;
 	esac
 
 	case $command in
-	serve) words="--listen --data-dir --frequency --bpf-memory --retention --no-sampling --insecure" ;;
+	serve)
+		words="--config --check-config --print-config --listen --insecure --data-dir --store --disk --retention
+			--frequency --bpf-memory --no-sampling --label --query-memory --query-timeout --query-range --log-level"
+		;;
 	record) words="-F -d -p -o --frequency --duration --pid --output --format --" ;;
 	symbolize) words="--binary --debug-file --cache-dir" ;;
 	inspect) words="--unwind --symbols --info" ;;

@@ -31,18 +31,8 @@
 #define WINDOW_NS     (10 * NS_PER_S)
 #define COMPLAINTS_NS (60 * NS_PER_S) /* between two log lines about the same trouble */
 
-struct daemon {
-	struct serve_options options;
-	char *symbol_dir; /* owned */
-	struct symbolizer *symbolizer;
-	struct profiler *profiler;
-	struct store *store;
-	struct history *history;
-	struct server *server;
-	struct query_engine engine;
-	uint64_t complained_ns; /* loop thread only */
-	sigset_t signals;
-};
+/* Until the first look at what is busy. */
+#define PREFETCH_AFTER_NS (300 * NS_PER_MS)
 
 /* Called on the profiler's loop thread. */
 static void keep_window(struct window *w, void *arg)
@@ -87,7 +77,7 @@ static int make_dirs(const char *path)
 
 static int make_symbol_dir(struct daemon *d)
 {
-	if (asprintf(&d->symbol_dir, "%s/symbols", d->options.data_dir) < 0) {
+	if (asprintf(&d->symbol_dir, "%s/symbols", d->options->data_dir) < 0) {
 		d->symbol_dir = NULL;
 		return cmd_fail("cannot start: out of memory");
 	}
@@ -109,7 +99,7 @@ static int check_privileges(const struct daemon *d)
 	char text[512];
 
 	privileges_read(&p);
-	if (d->options.no_sampling || p.sys_admin || (p.bpf && p.perfmon))
+	if (d->options->no_sampling || p.sys_admin || (p.bpf && p.perfmon))
 		return EXIT_OK;
 	privileges_explain(&p, STEP_LOAD_BPF, -EPERM, text, sizeof(text));
 	return cmd_fail("%s", text);
@@ -127,7 +117,7 @@ static int create_symbolizer(struct daemon *d)
 
 static int create_memory_store(struct daemon *d)
 {
-	struct store_memory_options options = {.retention_ns = d->options.retention_ns};
+	struct store_memory_options options = {.retention_ns = d->options->retention_ns};
 	int err = store_memory_create(&options, &d->store);
 
 	return err ? cmd_fail("cannot start: %s", strerror(-err)) : EXIT_OK;
@@ -137,15 +127,15 @@ static int create_sqlite_store(struct daemon *d)
 {
 	auto_free char *directory = NULL;
 
-	if (asprintf(&directory, "%s/history", d->options.data_dir) < 0) {
+	if (asprintf(&directory, "%s/history", d->options->data_dir) < 0) {
 		directory = NULL;
 		return cmd_fail("cannot start: out of memory");
 	}
 
 	struct store_sqlite_options options = {
 		.directory = directory,
-		.limit_bytes = d->options.disk_bytes,
-		.retention_ns = d->options.retention_ns,
+		.limit_bytes = d->options->disk_bytes,
+		.retention_ns = d->options->retention_ns,
 		.write_behind = true,
 	};
 	int err = store_sqlite_create(&options, &d->store);
@@ -163,16 +153,15 @@ static int create_sqlite_store(struct daemon *d)
 
 static int create_history(struct daemon *d)
 {
-	int status = d->options.memory_store ? create_memory_store(d) : create_sqlite_store(d);
+	int status = !strcmp(d->options->store, "memory") ? create_memory_store(d)
+							  : create_sqlite_store(d);
 
 	if (status)
 		return status;
 
-	int err = 0;
+	int err =
+		history_create(d->store, d->options->no_sampling ? NULL : snapshot, d, &d->history);
 
-	if (!err)
-		err = history_create(d->store, d->options.no_sampling ? NULL : snapshot, d,
-				     &d->history);
 	d->engine.history = d->history;
 	d->engine.symbolizer = d->symbolizer;
 	return err ? cmd_fail("cannot start: %s", strerror(-err)) : EXIT_OK;
@@ -182,15 +171,15 @@ static int create_profiler(struct daemon *d)
 {
 	char error[512] = "";
 	struct profiler_options options = {
-		.frequency_hz = d->options.frequency_hz,
+		.frequency_hz = d->options->frequency_hz,
 		.window_ns = WINDOW_NS,
-		.bpf_memory_bytes = d->options.bpf_memory_bytes,
+		.bpf_memory_bytes = d->options->bpf_memory_bytes,
 		.symbolizer = d->symbolizer,
 		.on_window = keep_window,
 		.on_window_arg = d,
 	};
 
-	if (d->options.no_sampling)
+	if (d->options->no_sampling)
 		return EXIT_OK;
 	cmd_raise_file_limit();
 	return profiler_create(&options, &d->profiler, error, sizeof(error)) ? cmd_fail("%s", error)
@@ -208,7 +197,7 @@ static int start_profiler(struct daemon *d)
 
 static int create_server(struct daemon *d)
 {
-	const struct serve_options *o = &d->options;
+	const struct config *o = d->options;
 	struct server_options options = {
 		.listen = o->listen,
 		.service =
@@ -245,6 +234,7 @@ static void block_signals(struct daemon *d)
 	(void)sigemptyset(&d->signals);
 	(void)sigaddset(&d->signals, SIGINT);
 	(void)sigaddset(&d->signals, SIGTERM);
+	(void)sigaddset(&d->signals, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &d->signals, NULL); /* fails for a bad argument only */
 	(void)sigaction(SIGPIPE, &ignore, NULL);	     /* likewise */
 }
@@ -261,6 +251,8 @@ static int start(struct daemon *d)
 		status = create_history(d);
 	if (!status)
 		status = create_profiler(d);
+	if (!status && serve_apply(d, d->options))
+		status = cmd_fail("cannot start: out of memory");
 	if (!status)
 		status = create_server(d);
 	if (!status)
@@ -273,46 +265,61 @@ static void prefetch(struct daemon *d)
 {
 	struct window *w = NULL;
 
-	if (d->options.no_sampling || snapshot(d, &w))
+	if (d->options->no_sampling || snapshot(d, &w))
 		return;
 	query_prefetch_window(&d->engine, w);
 	window_unref(w);
 }
 
-/* Sleeps until SIGINT or SIGTERM; tells systemd's watchdog that we live meanwhile. */
-static int wait_for_signal(struct daemon *d)
+/* Waits for a signal at most until @due_ns (monotonic; 0 = for ever). Returns it; 0 = it is time. */
+static int wait_until(struct daemon *d, uint64_t due_ns)
 {
-	const struct timespec soon = {.tv_nsec = 300 * NS_PER_MS};
-	int early = sigtimedwait(&d->signals, NULL, &soon);
+	uint64_t now_ns = clock_now_ns();
+	uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+	struct timespec left = {(time_t)(left_ns / NS_PER_S), (long)(left_ns % NS_PER_S)};
+	int found =
+		due_ns ? sigtimedwait(&d->signals, NULL, &left) : sigwaitinfo(&d->signals, NULL);
 
-	if (early > 0)
-		return early;
-	prefetch(d);
+	if (found < 0 && errno == EINTR)
+		return wait_until(d, due_ns);
+	return found < 0 ? 0 : found;
+}
 
+/* Sleeps until SIGINT or SIGTERM; tells systemd's watchdog that we live meanwhile, and reloads on SIGHUP. */
+static int wait_for_end(struct daemon *d)
+{
 	uint64_t interval_ns = notify_watchdog_ns();
-	struct timespec interval = {(time_t)(interval_ns / NS_PER_S),
-				    (long)(interval_ns % NS_PER_S)};
-	int found;
+	uint64_t prefetch_ns = clock_now_ns() + PREFETCH_AFTER_NS; /* 0 = done */
+	uint64_t watchdog_ns = interval_ns ? clock_now_ns() + interval_ns : 0;
 
-	do {
-		found = interval_ns ? sigtimedwait(&d->signals, NULL, &interval)
-				    : sigwaitinfo(&d->signals, NULL);
-		if (found < 0 && errno == EAGAIN)
+	for (;;) {
+		bool is_prefetch = prefetch_ns && (!watchdog_ns || prefetch_ns < watchdog_ns);
+		int found = wait_until(d, is_prefetch ? prefetch_ns : watchdog_ns);
+
+		if (found == SIGHUP) {
+			serve_reload(d);
+		} else if (found) {
+			return found;
+		} else if (is_prefetch) {
+			prefetch(d);
+			prefetch_ns = 0;
+		} else {
 			notify_send("WATCHDOG=1");
-	} while (found < 0);
-	return found;
+			watchdog_ns = clock_now_ns() + interval_ns;
+		}
+	}
 }
 
 static void announce(const struct daemon *d)
 {
-	const char *host = d->options.listen.host;
+	const char *host = d->options->listen.host;
 	bool v6 = strchr(host, ':') != NULL;
 
 	log_info("listening on http://%s%s%s:%u/", v6 ? "[" : "", *host ? host : "*", v6 ? "]" : "",
 		 server_port(d->server));
-	if (!d->options.listen.loopback)
+	if (!d->options->listen.loopback)
 		log_warn("'%s' can be reached by others without authentication",
-			 d->options.listen_text);
+			 d->options->listen_text);
 	notify_send("READY=1");
 }
 
@@ -329,26 +336,75 @@ static void stop(struct daemon *d)
 	free(d->symbol_dir);
 }
 
-int cmd_serve(int argc, char **argv)
+static void print_help(void)
 {
-	struct daemon d = {0};
-	int status;
+	fputs("usage: hearth serve [OPTION...]\n"
+	      "\n"
+	      "Samples the whole machine all the time, keeps history, and answers HTTP: a page with flame graphs at\n"
+	      "http://127.0.0.1:7979/, pprof at /debug/pprof/profile. Runs until SIGINT or SIGTERM.\n"
+	      "\n",
+	      stdout);
+	config_help(stdout);
+	fputs("\n"
+	      "Each can be set in the file (data-dir: DIR) and by a variable (HEARTH_DATA_DIR) too. A flag goes before a\n"
+	      "variable, a variable before the file. SIGHUP reads all again and applies what can change while running.\n"
+	      "Exit status: 0 stopped by a signal, 1 could not run, 2 wrong options.\n",
+	      stdout);
+}
 
-	if (!serve_parse(argc, argv, &d.options, &status))
-		return status;
-	log_init(LOG_LEVEL_INFO);
-	block_signals(&d);
-	status = start(&d);
+/* What is to be done instead of running. Returns the exit status; -1 = run. */
+static int fulfil(const struct config *c)
+{
+	switch (c->wish) {
+	case CONFIG_HELP:
+		print_help();
+		return EXIT_OK;
+	case CONFIG_CHECK:
+		printf("%s: ok\n", c->file ? c->file : "no configuration file");
+		return EXIT_OK;
+	case CONFIG_PRINT:
+		config_print(c, stdout);
+		return EXIT_OK;
+	default:
+		return -1;
+	}
+}
+
+static int run(struct daemon *d)
+{
+	log_init((enum log_level)d->options->log_level);
+	block_signals(d);
+
+	int status = start(d);
+
 	if (!status) {
-		announce(&d);
+		announce(d);
 
-		int found = wait_for_signal(&d);
+		int found = wait_for_end(d);
 
 		notify_send("STOPPING=1");
 		log_info("stopping on %s", found == SIGINT ? "SIGINT" : "SIGTERM");
-		(void)pthread_sigmask(SIG_UNBLOCK, &d.signals,
+		(void)pthread_sigmask(SIG_UNBLOCK, &d->signals,
 				      NULL); /* a second one ends us at once */
 	}
-	stop(&d);
+	stop(d);
+	return status;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	struct daemon d = {.argc = argc, .argv = argv};
+	struct config_error error;
+
+	if (config_load(argc, argv, &d.options, &error))
+		return error.is_wrong ? cmd_usage("serve", "%s", error.text)
+				      : cmd_fail("%s", error.text);
+
+	int status = fulfil(d.options);
+
+	if (status < 0)
+		status = run(&d);
+	config_destroy(d.latest);
+	config_destroy(d.options);
 	return status;
 }

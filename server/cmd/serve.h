@@ -1,35 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to `hearth serve`: its options.
+ * Private to `hearth serve`: what its parts share.
+ *
+ * Thread rule: main thread only, unless a field says otherwise.
  */
 #ifndef HEARTH_SERVER_CMD_SERVE_H
 #define HEARTH_SERVER_CMD_SERVE_H
 
-#include <stdbool.h>
+#include <signal.h>
 #include <stdint.h>
 
-#include "server/http/server.h"
+#include "server/config/config.h"
+#include "server/query/query.h"
 
-struct serve_options {
-	const char *listen_text; /* as given */
-	struct listen_address listen;
-	const char *data_dir;
-	uint32_t frequency_hz;
-	uint64_t bpf_memory_bytes;
-	uint64_t retention_ns; /* 0 = as long as there is room */
-	uint64_t disk_bytes;
-	bool memory_store;
-	bool insecure;
-	bool no_sampling;
+struct daemon {
+	struct config *options; /* owned; what we were started with */
+	struct config *latest;	/* owned; what was read since, NULL = nothing */
+	int argc;
+	char **argv;
+	char *symbol_dir; /* owned */
+	struct symbolizer *symbolizer;
+	struct profiler *profiler;
+	struct store *store;
+	struct history *history;
+	struct server *server;
+	struct query_engine engine;
+	uint64_t complained_ns; /* loop thread only */
+	sigset_t signals;
 };
 
 /**
- * Read flags and environment: flag before HEARTH_* variable before default. Prints help and errors.
+ * Read the configuration again and apply what can change while running; the log says what needs a restart.
  *
- * @ret_status: exit status if it returns false
- *
- * Returns whether to go on.
+ * A configuration that is refused changes nothing.
  */
-bool serve_parse(int argc, char **argv, struct serve_options *ret, int *ret_status);
+void serve_reload(struct daemon *d);
+
+/** Put into force what of a configuration can change while running. Returns 0; -ENOMEM. */
+int serve_apply(struct daemon *d, const struct config *c);
 
 #endif

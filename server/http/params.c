@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "server/http/json_list.h"
+#include "server/http/service.h"
 
 #define STEPS_MAX     11000u
 #define STEPS_DEFAULT 300u
@@ -57,13 +58,38 @@ static bool parse_moment(struct request *r, const char *name, uint64_t now_ns, u
 	return false;
 }
 
+/* The part of a range that there is history for: what a query costs follows it, not what was asked for. */
+static uint64_t covered_ns(const struct request *r, const struct query *q)
+{
+	struct store_stats s = {0};
+	uint64_t now_ns = clock_wall_now_ns();
+	uint64_t to_ns = q->wall_to_ns < now_ns ? q->wall_to_ns : now_ns;
+
+	store_stats(r->service->store, &s);
+
+	uint64_t first_ns = s.oldest_wall_ns ? s.oldest_wall_ns : r->service->start_wall_ns;
+	uint64_t from_ns = q->wall_from_ns > first_ns ? q->wall_from_ns : first_ns;
+
+	return to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
 static bool check_range(struct request *r, const char *from, const char *to, const struct query *q)
 {
-	if (q->wall_from_ns < q->wall_to_ns)
-		return true;
-	answer_error(r, MHD_HTTP_BAD_REQUEST, "the time range is empty: '%s' is not before '%s'",
-		     from, to);
-	return false;
+	uint64_t limit_ns = atomic_load(&r->service->engine->limit_range_ns);
+
+	if (q->wall_from_ns >= q->wall_to_ns) {
+		answer_error(r, MHD_HTTP_BAD_REQUEST,
+			     "the time range is empty: '%s' is not before '%s'", from, to);
+		return false;
+	}
+	if (limit_ns && covered_ns(r, q) > limit_ns) {
+		answer_error(r, MHD_HTTP_BAD_REQUEST,
+			     "the time range is longer than %llu s; ask for a shorter one, or "
+			     "raise --query-range",
+			     (unsigned long long)(limit_ns / NS_PER_S));
+		return false;
+	}
+	return true;
 }
 
 bool params_range(struct request *r)

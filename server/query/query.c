@@ -16,6 +16,13 @@ void query_release(struct query *q)
 	*q = (struct query){0};
 }
 
+void query_set_limits(struct query_engine *e, uint64_t bytes, uint64_t time_ns, uint64_t range_ns)
+{
+	atomic_store(&e->limit_bytes, bytes);
+	atomic_store(&e->limit_time_ns, time_ns);
+	atomic_store(&e->limit_range_ns, range_ns);
+}
+
 struct merging {
 	struct profile *profile;
 	struct profile_filter filter;
@@ -65,7 +72,9 @@ static int merge(struct query_engine *e, const struct query *q, struct profile *
 int query_profile(struct query_engine *e, const struct query *q, struct profile **ret)
 {
 	CLEANUP(profile_destroyp) struct profile *p = NULL;
-	struct profile_options options = {.labels = q->labels, .all_labels = q->all_labels};
+	struct profile_options options = {.labels = q->labels,
+					  .all_labels = q->all_labels,
+					  .limit_bytes = atomic_load(&e->limit_bytes)};
 	int err = profile_create(&options, &p);
 
 	if (!err)

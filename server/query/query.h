@@ -35,12 +35,20 @@ struct query {
 struct query_engine {
 	struct history *history;       /* borrowed */
 	struct symbolizer *symbolizer; /* borrowed; NULL = only names fixed in the windows */
+	/* What one query may take; see query_set_limits(). */
+	atomic_ulong limit_bytes;    /* 0 = the default of struct profile_options */
+	atomic_ulong limit_time_ns;  /* 0 = none */
+	atomic_ulong limit_range_ns; /* 0 = none */
+
 	atomic_ulong frames_resolved;
 	atomic_ulong frames_unresolved;
 };
 
 /** Free what @q owns and make it empty; NULL allowed. */
 void query_release(struct query *q);
+
+/** Limit what one query may take from now on, its memory, its time and its range. 0 = as in struct query_engine. */
+void query_set_limits(struct query_engine *e, uint64_t bytes, uint64_t time_ns, uint64_t range_ns);
 
 /**
  * Merge and symbolize.

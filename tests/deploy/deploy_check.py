@@ -26,7 +26,7 @@ import kernels  # noqa: E402
 import vm_check  # noqa: E402
 
 RUNTIME = "systemd,systemd-sysv,dbus,procps,libbpf1,libdw1,libmicrohttpd12,libpcre2-8-0,libprotobuf-c1"
-RUNTIME += ",libunwind8,libseccomp2,libxxhash0"
+RUNTIME += ",libunwind8,libseccomp2,libxxhash0,libsqlite3-0,libyaml-0-2"
 # Written by the system itself whatever is installed.
 NOT_OURS = re.compile(r"^(var/(log|cache|lib/(dpkg|systemd|apt))|etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|run|tmp|proc|sys|dev|root)")
 
@@ -149,10 +149,14 @@ def check_package(tap, package):
 
     conffile = root / "etc/default/hearth"
     conffile.write_text('HEARTH_OPTIONS="--frequency 19"\n')
+    settings = root / "etc/hearth/hearth.yaml"
+    done = in_root(root, "hearth", "serve", "--check-config")
+    tap.check("package: its configuration is read and right", done.stdout == "/etc/hearth/hearth.yaml: ok\n", done.stdout + done.stderr)
+    settings.write_text("frequency: 17\n")
     newer(package, root)
     done = in_root(root, "dpkg", "-i", "/newer.deb")
     tap.check("package: upgrades", done.returncode == 0, done.stdout + done.stderr if done.returncode else "")
-    tap.check("package: an upgrade keeps changed options", "--frequency 19" in conffile.read_text())
+    tap.check("package: an upgrade keeps changed options", "--frequency 19" in conffile.read_text() and settings.read_text() == "frequency: 17\n")
 
     (root / "var/lib/hearth").mkdir(exist_ok=True)
     (root / "var/lib/hearth/segment").write_text("history")
