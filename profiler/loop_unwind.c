@@ -52,5 +52,6 @@ void profiler_publish_unwinder(struct profiler *p)
 	t->unwind_page_loads = loader.slab.page_loads;
 	t->unwind_page_evictions = loader.slab.page_evictions;
 	t->unwind_tables_built = loader.tables.built;
+	t->unwind_tables_cached = loader.tables.from_cache;
 	t->unwind_tables_failed = loader.tables.failed;
 }

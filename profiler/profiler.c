@@ -134,7 +134,13 @@ int profiler_create(const struct profiler_options *options, struct profiler **re
 	error = bpf_side_open(&bpf_options, &p->bpf);
 	if (error)
 		return fail(STEP_LOAD_BPF, error, error_text, error_size);
-	error = unwind_loader_create(p->bpf, &p->unwind);
+	const struct table_builder_options tables = {
+		.workers = p->options.symbolizer ? symbolizer_workers(p->options.symbolizer) : NULL,
+		.cache_dir = p->options.table_dir,
+		.cache_limit_bytes = p->options.table_limit_bytes,
+	};
+	p->options.table_dir = NULL; /* borrowed for the call */
+	error = unwind_loader_create(p->bpf, &tables, &p->unwind);
 	if (!error)
 		error = create_wakeup(p);
 	if (error)

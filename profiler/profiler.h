@@ -30,7 +30,10 @@ struct profiler_options {
 	const pid_t *pids;	   /* only these processes and what they fork; NULL = all */
 	size_t pid_count;
 	struct symbolizer *symbolizer; /* is told of every binary seen; may be NULL; borrowed */
-	profiler_window_fn on_window;  /* NULL allowed */
+	const char *
+		table_dir; /* where unwind tables are kept; NULL = nowhere; borrowed for the call */
+	uint64_t table_limit_bytes;   /* of it; 0 = UNWIND_CACHE_DEFAULT_BYTES */
+	profiler_window_fn on_window; /* NULL allowed */
 	void *on_window_arg;
 };
 
@@ -59,7 +62,8 @@ struct profiler_stats {
 	uint64_t unwind_pages;		       /* of them now */
 	uint64_t unwind_page_loads;
 	uint64_t unwind_page_evictions;
-	uint64_t unwind_tables_built;
+	uint64_t unwind_tables_built;  /* by workers */
+	uint64_t unwind_tables_cached; /* and failures, found on disk */
 	uint64_t unwind_tables_failed;
 	uint64_t sideband_lost; /* process events lost and repaired from /proc */
 	uint64_t processes;	/* known now */

@@ -4,31 +4,17 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
-#include "base/cleanup.h"
 #include "base/clock.h"
-#include "symbolizer/unwind_table.h"
+#include "profiler/table_source.h"
 
-#define CHILD_MEMORY_BYTES (1ull << 30)
-#define CHILD_CPU_SECONDS  10
-#define CHILD_WALL_SECONDS 30
-#define CHILD_FILE_BYTES   (256ull << 20)
-
-enum child_status {
-	CHILD_OK = 0,
-	CHILD_NO_TABLE = 10, /* the file has none: no failure */
-	CHILD_FAILED = 11,
-};
+#define THREADS 2 /* so that one file that takes long does not hold up all others */
 
 struct wish {
 	struct binary *binary; /* one reference */
@@ -37,112 +23,22 @@ struct wish {
 
 struct table_builder {
 	struct table_ledger *ledger;
-	pthread_t thread;
-	bool started;
+	struct table_source source;
+	struct symworkers *own_workers; /* NULL = they are borrowed */
+	pthread_t threads[THREADS];
+	unsigned int thread_count;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t wished;
 	pthread_cond_t finished;
 	bool stopping;
-	pid_t child;	     /* at work; 0 = none */
-	struct wish *wishes; /* wishes[0 .. wish_taken) are done with */
+	struct wish *wishes; /* wishes[0 .. wish_taken) are done with or at work */
 	size_t wish_count, wish_taken, wish_capacity;
 	struct table_done *done;
 	size_t done_count, done_taken, done_capacity;
 	struct table_builder_stats stats;
 };
 
-/* --- the child ------------------------------------------------------------------------------------ */
-
-static void limit(int resource, uint64_t value)
-{
-	struct rlimit r = {.rlim_cur = value, .rlim_max = value};
-
-	(void)setrlimit(resource, &r); /* a limit that cannot be set is one less of several */
-}
-
-static int write_all(int fd, const char *bytes, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, bytes, size);
-		if (n <= 0)
-			return -EIO;
-		bytes += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
-static _Noreturn void run_child(int elf_fd, int out_fd)
-{
-	struct unwind_file *f;
-	size_t size;
-	sigset_t none;
-
-	(void)sigemptyset(&none);			 /* these do not fail for valid arguments */
-	(void)pthread_sigmask(SIG_SETMASK, &none, NULL); /* else the alarm below would not ring */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)prctl(PR_SET_DUMPABLE, 0);
-#ifndef __SANITIZE_ADDRESS__ /* whose shadow memory is larger than any limit */
-	limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
-#endif
-	limit(RLIMIT_CPU, CHILD_CPU_SECONDS);
-	limit(RLIMIT_FSIZE, CHILD_FILE_BYTES);
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NOFILE, 0); /* no file can be opened any more */
-	limit(RLIMIT_NPROC, 0);
-	(void)sigaction(SIGALRM, &(struct sigaction){.sa_handler = SIG_DFL},
-			NULL); /* valid arguments */
-	(void)alarm(CHILD_WALL_SECONDS);
-
-	int error = unwind_table_build(elf_fd, -1, &f);
-	if (error)
-		_exit(error == -ENODATA || error == -ENOEXEC || error == -ENOTSUP ? CHILD_NO_TABLE
-										  : CHILD_FAILED);
-	const char *bytes = unwind_file_bytes(f, &size);
-	_exit(write_all(out_fd, bytes, size) ? CHILD_FAILED : CHILD_OK);
-}
-
-/* Note the child that is at work, 0 = none; one that starts when the end has come is killed. */
-static void set_child(struct table_builder *t, pid_t pid)
-{
-	(void)pthread_mutex_lock(&t->lock); /* see work() */
-	t->child = pid;
-	if (pid && t->stopping)
-		(void)kill(pid, SIGKILL); /* our child, not waited for yet */
-	(void)pthread_mutex_unlock(&t->lock);
-}
-
-/* Make a table. Returns CHILD_OK with the file, or why there is none. */
-static int build(struct table_builder *t, const struct binary *binary, struct unwind_file **ret)
-{
-	auto_close int out = memfd_create("hearth-unwind", MFD_CLOEXEC);
-	if (out < 0)
-		return CHILD_FAILED;
-
-	pid_t pid = fork();
-	if (pid < 0)
-		return CHILD_FAILED;
-	if (!pid)
-		run_child(binary_fd(binary), out);
-
-	set_child(t, pid);
-	siginfo_t info;
-	int status;
-	/* It stays a zombie while others may still kill it by its pid. */
-	(void)waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT); /* signals are blocked here */
-	set_child(t, 0);
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return CHILD_FAILED;
-	}
-	if (!WIFEXITED(status))
-		return CHILD_FAILED;
-	if (WEXITSTATUS(status) != CHILD_OK)
-		return WEXITSTATUS(status);
-	return unwind_file_open(out, ret) ? CHILD_FAILED : CHILD_OK;
-}
-
-/* --- the thread ----------------------------------------------------------------------------------- */
+/* --- the threads ---------------------------------------------------------------------------------- */
 
 static void finish(struct table_builder *t, uint32_t exe, struct unwind_file *file)
 {
@@ -158,23 +54,13 @@ static void finish(struct table_builder *t, uint32_t exe, struct unwind_file *fi
 	(void)pthread_cond_signal(&t->finished); /* cannot fail */
 }
 
-/* Note what became of a wish; what does not fit into memory is not known later, no more. */
-static void note(struct table_builder *t, const struct binary *binary, enum table_state state,
-		 const struct unwind_file *file, uint64_t took_ns)
+static void count(struct table_builder_stats *stats, const struct table_outcome *o)
 {
-	struct table_facts facts = {
-		.id = *binary_build_id(binary), .state = state, .build_ns = took_ns};
-
-	if (file)
-		table_facts_describe(&facts, file);
-	if (state == TABLE_NONE)
-		(void)snprintf(
-			facts.reason, sizeof(facts.reason),
-			"it has no code or no call frame information (.eh_frame, .debug_frame)");
-	else if (state == TABLE_FAILED)
-		(void)snprintf(facts.reason, sizeof(facts.reason),
-			       "the worker crashed or hit a limit");
-	(void)table_ledger_put(t->ledger, &facts);
+	stats->build_ns += o->work_ns;
+	stats->from_cache += o->from_cache;
+	stats->built += o->file && !o->from_cache;
+	stats->without += o->facts.state == TABLE_NONE;
+	stats->failed += o->facts.state == TABLE_FAILED;
 }
 
 static void *work(void *arg)
@@ -191,23 +77,19 @@ static void *work(void *arg)
 		struct wish wish = t->wishes[t->wish_taken++];
 		(void)pthread_mutex_unlock(&t->lock);
 
-		struct unwind_file *file = NULL;
-		uint64_t start_ns = clock_now_ns();
-		int status = build(t, wish.binary, &file);
-		uint64_t took_ns = clock_now_ns() - start_ns;
-		note(t, wish.binary,
-		     status == CHILD_OK		? TABLE_READY
-		     : status == CHILD_NO_TABLE ? TABLE_NONE
-						: TABLE_FAILED,
-		     file, took_ns);
+		struct table_outcome outcome;
+		table_source_get(&t->source, wish.binary, &outcome);
 		binary_unref(wish.binary);
 
 		(void)pthread_mutex_lock(&t->lock); /* see above */
-		t->stats.build_ns += took_ns;
-		t->stats.built += status == CHILD_OK;
-		t->stats.without += status == CHILD_NO_TABLE;
-		t->stats.failed += status != CHILD_OK && status != CHILD_NO_TABLE;
-		finish(t, wish.exe, file);
+		if (t->stopping) {
+			unwind_file_unref(outcome.file);
+			break;
+		}
+		/* What does not fit into memory is not known later, no more. */
+		(void)table_ledger_put(t->ledger, &outcome.facts);
+		count(&t->stats, &outcome);
+		finish(t, wish.exe, outcome.file);
 	}
 	(void)pthread_mutex_unlock(&t->lock); /* see above */
 	return NULL;
@@ -215,7 +97,47 @@ static void *work(void *arg)
 
 /* --- the owner's side ----------------------------------------------------------------------------- */
 
-int table_builder_create(struct table_builder **ret)
+/* What takes no threads. */
+static int prepare(struct table_builder *t, const struct table_builder_options *options)
+{
+	int error = table_ledger_create(&t->ledger);
+
+	t->source.workers = options->workers;
+	if (!error && !options->workers) {
+		error = symworkers_create(NULL, &t->own_workers);
+		t->source.workers = t->own_workers;
+	}
+	if (error)
+		return error;
+	t->source.stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (t->source.stop_fd < 0)
+		return -errno;
+	/* Without a cache tables are made again, no more. */
+	if (options->cache_dir &&
+	    unwind_cache_create(options->cache_dir, options->cache_limit_bytes, &t->source.cache))
+		t->source.cache = NULL;
+	return 0;
+}
+
+static int start_threads(struct table_builder *t)
+{
+	sigset_t all, before;
+	int error = 0;
+
+	(void)sigfillset(&all); /* these do not fail for valid arguments */
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	while (!error && t->thread_count < THREADS) {
+		error = -pthread_create(&t->threads[t->thread_count], NULL, work, t);
+		if (error)
+			break;
+		(void)pthread_setname_np(t->threads[t->thread_count++],
+					 "hearth-tables"); /* for ps only */
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+int table_builder_create(const struct table_builder_options *options, struct table_builder **ret)
 {
 	struct table_builder *t = calloc(1, sizeof(*t));
 	if (!t)
@@ -228,23 +150,15 @@ int table_builder_create(struct table_builder **ret)
 	(void)pthread_condattr_destroy(&monotonic);
 	(void)pthread_cond_init(&t->wished, NULL);
 	(void)pthread_mutex_init(&t->lock, NULL);
-	int error = table_ledger_create(&t->ledger);
-	if (error) {
-		table_builder_destroy(t);
-		return error;
-	}
+	t->source.stop_fd = -1;
 
-	sigset_t all, before;
-	(void)sigfillset(&all); /* these do not fail for valid arguments */
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = -pthread_create(&t->thread, NULL, work, t);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	int error = prepare(t, options);
+	if (!error)
+		error = start_threads(t);
 	if (error) {
 		table_builder_destroy(t);
 		return error;
 	}
-	(void)pthread_setname_np(t->thread, "hearth-tables"); /* for ps only */
-	t->started = true;
 	*ret = t;
 	return 0;
 }
@@ -255,16 +169,20 @@ void table_builder_destroy(struct table_builder *t)
 		return;
 	(void)pthread_mutex_lock(&t->lock); /* see work() */
 	t->stopping = true;
-	if (t->child)
-		(void)kill(t->child, SIGKILL); /* our child, not waited for yet */
-	(void)pthread_cond_signal(&t->wished);
+	(void)pthread_cond_broadcast(&t->wished);
 	(void)pthread_mutex_unlock(&t->lock);
-	if (t->started)
-		(void)pthread_join(t->thread, NULL); /* a thread of ours, joined once */
+	if (t->source.stop_fd >= 0)
+		(void)eventfd_write(t->source.stop_fd, 1); /* cannot block or overflow */
+	for (unsigned int i = 0; i < t->thread_count; i++)
+		(void)pthread_join(t->threads[i], NULL); /* threads of ours, joined once */
 	for (size_t i = t->wish_taken; i < t->wish_count; i++)
 		binary_unref(t->wishes[i].binary);
 	for (size_t i = t->done_taken; i < t->done_count; i++)
 		unwind_file_unref(t->done[i].file);
+	if (t->source.stop_fd >= 0)
+		(void)close(t->source.stop_fd); /* nothing was written through it */
+	unwind_cache_destroy(t->source.cache);
+	symworkers_destroy(t->own_workers);
 	table_ledger_destroy(t->ledger);
 	free(t->wishes);
 	free(t->done);
@@ -276,6 +194,7 @@ void table_builder_destroy(struct table_builder *t)
 
 int table_builder_want(struct table_builder *t, struct binary *binary, uint32_t exe)
 {
+	const struct table_facts pending = {.id = *binary_build_id(binary), .state = TABLE_PENDING};
 	int error = 0;
 
 	(void)pthread_mutex_lock(&t->lock); /* see work() */
@@ -284,8 +203,8 @@ int table_builder_want(struct table_builder *t, struct binary *binary, uint32_t 
 		error = -ENOMEM;
 	} else {
 		t->wishes[t->wish_count++] = (struct wish){binary_ref(binary), exe};
-		note(t, binary, TABLE_PENDING, NULL, 0);
-		(void)pthread_cond_signal(&t->wished); /* cannot fail */
+		(void)table_ledger_put(t->ledger, &pending); /* not known, then */
+		(void)pthread_cond_signal(&t->wished);	     /* cannot fail */
 	}
 	(void)pthread_mutex_unlock(&t->lock);
 	return error;

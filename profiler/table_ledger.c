@@ -53,6 +53,7 @@ void table_facts_describe(struct table_facts *facts, const struct unwind_file *f
 	facts->damaged_count = h->damaged_count;
 	facts->expression_count = h->expression_count;
 	facts->bytes = size;
+	facts->build_ns = (uint64_t)h->build_us * 1000;
 }
 
 static uint64_t hash_of(const struct build_id *id)

@@ -12,10 +12,11 @@
 #include <stdint.h>
 
 #include "symbolizer/binary.h"
+#include "symbolizer/unwind_cache.h"
 #include "symbolizer/unwind_file.h"
 
 #define TABLE_LEDGER_ENTRIES_MAX 8192u
-#define TABLE_REASON_BYTES	 160
+#define TABLE_REASON_BYTES	 UNWIND_REASON_BYTES
 
 enum table_state {
 	TABLE_PENDING, /* asked for, not made yet */

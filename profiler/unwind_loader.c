@@ -378,7 +378,8 @@ static void wait_for_programs(void *arg)
 	bpf_side_wait_for_programs(l->side);
 }
 
-int unwind_loader_create(struct bpf_side *side, struct unwind_loader **ret)
+int unwind_loader_create(struct bpf_side *side, const struct table_builder_options *tables,
+			 struct unwind_loader **ret)
 {
 	struct unwind_loader *l = calloc(1, sizeof(*l));
 	if (!l)
@@ -393,7 +394,7 @@ int unwind_loader_create(struct bpf_side *side, struct unwind_loader **ret)
 	};
 	int error = unwind_slab_create(&options, &l->slab);
 	if (!error)
-		error = table_builder_create(&l->builder);
+		error = table_builder_create(tables, &l->builder);
 	if (error) {
 		unwind_loader_destroy(l);
 		return error;

@@ -41,7 +41,8 @@ struct unwind_loader_stats {
 };
 
 /** Start. @side: borrowed. @ret: owned by the caller, free with unwind_loader_destroy(). Returns 0; -ENOMEM; -errno. */
-int unwind_loader_create(struct bpf_side *side, struct unwind_loader **ret);
+int unwind_loader_create(struct bpf_side *side, const struct table_builder_options *tables,
+			 struct unwind_loader **ret);
 
 /** Stop and free everything; before bpf_side_close(). NULL allowed. */
 void unwind_loader_destroy(struct unwind_loader *l);

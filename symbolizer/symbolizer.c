@@ -80,6 +80,11 @@ void symbolizer_reason(struct symbolizer *s, const struct binary *b, char *text,
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
+struct symworkers *symbolizer_workers(struct symbolizer *s)
+{
+	return s->workers;
+}
+
 void symbolizer_stats(struct symbolizer *s, struct symbolizer_stats *ret)
 {
 	(void)pthread_mutex_lock(&s->lock);
@@ -128,7 +133,7 @@ static int init(struct symbolizer *s, const struct symbolizer_options *options)
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (s->stop_fd < 0)
 		return -errno;
-	if (options->worker_path && !(s->worker_path = strdup(options->worker_path)))
+	if (symworkers_create(options->worker_path, &s->workers))
 		return -ENOMEM;
 	if (options->debug_dirs && !(s->debug_dirs = copy_list(options->debug_dirs)))
 		return -ENOMEM;
@@ -186,6 +191,6 @@ void symbolizer_destroy(struct symbolizer *s)
 	(void)pthread_cond_destroy(&s->queued);
 	(void)pthread_mutex_destroy(&s->lock);
 	free(s->debug_dirs);
-	free(s->worker_path);
+	symworkers_destroy(s->workers);
 	free(s);
 }

@@ -17,6 +17,7 @@
 #include "symbolizer/symfile.h"
 
 struct symbolizer;
+struct symworkers;
 
 struct symbolizer_options {
 	const char *cache_dir;	    /* where symbol files are kept; NULL = in memory (memfd) only */
@@ -86,6 +87,9 @@ enum symbol_state symbolizer_get(struct symbolizer *s, struct binary *b, uint64_
  * @text: filled with at most @size bytes, always terminated
  */
 void symbolizer_reason(struct symbolizer *s, const struct binary *b, char *text, size_t size);
+
+/** What starts its worker processes, for work of other kinds on the same files; borrowed, valid until symbolizer_destroy(). */
+struct symworkers *symbolizer_workers(struct symbolizer *s);
 
 /** Counters since create. */
 void symbolizer_stats(struct symbolizer *s, struct symbolizer_stats *ret);

@@ -96,7 +96,7 @@ static void run_job(struct symbolizer *s, struct entry *e, struct debugfiles *fi
 	struct symjob job = {
 		.binary = e->binary,
 		.files = files,
-		.worker_path = s->worker_path,
+		.workers = s->workers,
 		.cpu_seconds = JOB_CPU_SECONDS,
 		.timeout_ns = JOB_TIMEOUT_NS,
 		.background = !o->urgent,

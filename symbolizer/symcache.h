@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Symbol files on disk: DIR/<key>.v<format>.sym, where the key names the binary's build id and everything else that
- * the content depends on. Written under another name and renamed, so that a file is whole or not there. Kept below a
- * number of bytes by removing what was used longest ago; a file's modification time is when it was used last.
+ * the content depends on. Kept as filecache.h says.
  *
  * Thread rule: any thread.
  */
@@ -11,9 +10,10 @@
 
 #include "symbolizer/binary.h"
 #include "symbolizer/debugfind.h"
+#include "symbolizer/filecache.h"
 #include "symbolizer/symfile.h"
 
-#define SYMCACHE_NAME_MAX      224
+#define SYMCACHE_NAME_MAX      FILECACHE_NAME_MAX
 #define SYMCACHE_DEFAULT_BYTES (512ull << 20)
 
 struct symcache;

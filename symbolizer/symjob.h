@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parent's side of a worker (symworker.h): runs one job in a process of its own and outlives whatever happens in
- * there.
+ * Makes the symbol files of a binary in a worker (symworkers.h), and outlives whatever happens in there.
  *
- * Thread rule: any number of jobs at a time, each on its own thread; the worker dies with that thread.
+ * Thread rule: any number of jobs at a time, each on its own thread.
  */
 #ifndef HEARTH_SYMBOLIZER_SYMJOB_H
 #define HEARTH_SYMBOLIZER_SYMJOB_H
@@ -15,16 +14,9 @@
 #include "symbolizer/debugfind.h"
 #include "symbolizer/symbuild.h"
 #include "symbolizer/symfile.h"
+#include "symbolizer/symworkers.h"
 
 #define SYMJOB_MEMORY_BYTES (960ull << 20)
-
-enum symjob_end {
-	SYMJOB_DONE,	/* the worker did what it could; see the report */
-	SYMJOB_CRASHED, /* it died; see the signal */
-	SYMJOB_TIMEOUT,
-	SYMJOB_STOPPED, /* by the caller */
-	SYMJOB_FAILED,	/* it could not be started; see the error */
-};
 
 struct symjob_result {
 	enum symjob_end end;
@@ -41,7 +33,7 @@ struct symjob_result {
 struct symjob {
 	struct binary *binary;		/* borrowed */
 	const struct debugfiles *files; /* borrowed */
-	const char *worker_path;	/* NULL = /proc/self/exe */
+	struct symworkers *workers;	/* borrowed */
 	uint32_t cpu_seconds;		/* CPU time the worker may use */
 	uint64_t
 		timeout_ns; /* wall clock, for all of it: on a busy machine CPU time takes its while */

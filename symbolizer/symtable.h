@@ -57,7 +57,7 @@ struct symbolizer {
 	struct symcache *cache; /* NULL = none */
 	uint64_t memory_limit_bytes;
 	const char **debug_dirs;	    /* owned copy; NULL = default */
-	char *worker_path;		    /* owned; NULL = default */
+	struct symworkers *workers;	    /* owned */
 	int stop_fd;			    /* eventfd, readable once stopping */
 	pthread_t threads[WORKERS_MAX + 1]; /* one is for what somebody waits for */
 	unsigned int thread_count;

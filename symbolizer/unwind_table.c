@@ -396,3 +396,23 @@ int unwind_table_build_memory(const void *image, size_t size, struct unwind_file
 	unwind_elf_release(&elf);
 	return error;
 }
+
+const char *unwind_table_explain(int error)
+{
+	switch (error) {
+	case -ENODATA:
+		return "it has no code or no call frame information (.eh_frame, .debug_frame)";
+	case -ENOEXEC:
+		return "it is not a 64-bit little-endian ELF file";
+	case -ENOTSUP:
+		return "it is for another machine than x86-64";
+	case -EFBIG:
+		return "it has more than 2 GiB of code or 24 million rows";
+	case -EBADMSG:
+		return "the worker made a damaged table of it";
+	case -ENOMEM:
+		return "it takes more memory than a worker may use";
+	default:
+		return strerror(-error);
+	}
+}

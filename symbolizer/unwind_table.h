@@ -28,6 +28,9 @@
  */
 int unwind_table_build(int fd, int debug_fd, struct unwind_file **ret);
 
+/** What an error of unwind_table_build() means, for a person: "it has no code or ...". Borrowed, static. */
+const char *unwind_table_explain(int error);
+
 /** The same for an image in memory, such as the vDSO. */
 int unwind_table_build_memory(const void *image, size_t size, struct unwind_file **ret);
 

@@ -30,22 +30,6 @@ static int print_rows(const struct unwind_file *f)
 	return EXIT_OK;
 }
 
-static const char *explain(int error)
-{
-	switch (error) {
-	case -ENODATA:
-		return "it has no code or no call frame information (.eh_frame, .debug_frame)";
-	case -ENOEXEC:
-		return "it is not a 64-bit little-endian ELF file";
-	case -ENOTSUP:
-		return "it is for another machine than x86-64";
-	case -EFBIG:
-		return "it has more than 2 GiB of code or 24 million rows";
-	default:
-		return strerror(-error);
-	}
-}
-
 int inspect_unwind(const char *path)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -57,7 +41,8 @@ int inspect_unwind(const char *path)
 	int error = unwind_table_build(fd, -1, &f);
 
 	if (error)
-		return cmd_fail("cannot make the unwind table of '%s': %s", path, explain(error));
+		return cmd_fail("cannot make the unwind table of '%s': %s", path,
+				unwind_table_explain(error));
 
 	int status = print_rows(f);
 

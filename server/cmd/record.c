@@ -38,6 +38,7 @@
 #define STATUS_NOT_FOUND  127 /* as shells say it */
 #define STATUS_NOT_RUN	  126
 #define SYMBOL_CACHE_PATH "/var/lib/hearth/symbols"
+#define TABLE_CACHE_PATH  "/var/lib/hearth/unwind"
 
 struct recording {
 	struct record_options options;
@@ -142,6 +143,7 @@ static int create_profiler(struct recording *r)
 		.pids = r->options.command ? &r->child.pid : r->options.pids,
 		.pid_count = r->options.command ? 1 : r->options.pid_count,
 		.symbolizer = r->symbolizer,
+		.table_dir = TABLE_CACHE_PATH, /* where that cannot be used, they are not kept */
 		.on_window = add_window,
 		.on_window_arg = r,
 	};

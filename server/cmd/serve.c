@@ -169,8 +169,14 @@ static int create_history(struct daemon *d)
 
 static int create_profiler(struct daemon *d)
 {
+	auto_free char *table_dir = NULL;
 	char error[512] = "";
+
+	if (asprintf(&table_dir, "%s/unwind", d->options->data_dir) < 0)
+		table_dir = NULL; /* then tables are not kept */
+
 	struct profiler_options options = {
+		.table_dir = table_dir,
 		.frequency_hz = d->options->frequency_hz,
 		.window_ns = WINDOW_NS,
 		.bpf_memory_bytes = d->options->bpf_memory_bytes,

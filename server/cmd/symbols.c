@@ -18,6 +18,7 @@
 #define JOB_TIMEOUT_NS	(30 * NS_PER_S)
 
 DEFINE_CLEANUP(symcache_destroy, struct symcache *)
+DEFINE_CLEANUP(symworkers_destroy, struct symworkers *)
 
 static const char *explain(int error)
 {
@@ -78,7 +79,14 @@ static int open_cache(const struct symbols_options *options, struct symcache **r
 /* Makes the symbol file; what a worker could not do in full the ELF symbols stand in for. */
 static int run_job(struct symbols *s, const char *path, struct symcache *cache, const char *name)
 {
+	CLEANUP(symworkers_destroyp) struct symworkers *workers = NULL;
+	int err = symworkers_create(NULL, &workers);
+
+	if (err)
+		return cmd_fail("cannot read the symbols of '%s': %s", path, strerror(-err));
+
 	struct symjob job = {
+		.workers = workers,
 		.binary = s->binary,
 		.files = &s->files,
 		.cpu_seconds = JOB_CPU_SECONDS,

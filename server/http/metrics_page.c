@@ -105,9 +105,12 @@ static void put_unwinding(struct buffer *out, const struct profiler_stats *s)
 	single(out, "hearth_unwind_page_evictions_total", "counter",
 	       "Pages of unwind tables that made room for others.",
 	       (double)s->unwind_page_evictions);
-	family(out, "hearth_unwind_tables_total", "counter", "Unwind tables made, by result.");
+	family(out, "hearth_unwind_tables_total", "counter",
+	       "Unwind tables, by where they come from or why there is none.");
 	sample(out, "hearth_unwind_tables_total", "result", "built",
 	       (double)s->unwind_tables_built);
+	sample(out, "hearth_unwind_tables_total", "result", "cached",
+	       (double)s->unwind_tables_cached);
 	sample(out, "hearth_unwind_tables_total", "result", "failed",
 	       (double)s->unwind_tables_failed);
 }

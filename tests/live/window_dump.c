@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "profiler/profiler.h"
+#include "tests/unit/worker_main.h"
 
 #define PIDS_MAX    64
 #define WINDOWS_MAX 64

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "unit/check.h"
+#include "unit/worker_main.h"
 
 #define WAITERS 8
 

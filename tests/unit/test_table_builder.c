@@ -14,8 +14,11 @@
 
 #include "base/clock.h"
 #include "unit/check.h"
+#include "unit/worker_main.h"
 
 #define WAIT_NS (60 * NS_PER_S)
+
+static const struct table_builder_options in_memory;
 
 static struct binary *open_binary(int fd)
 {
@@ -51,7 +54,7 @@ static struct table_done next_table(struct table_builder *t)
 	return done;
 }
 
-static void tables_come_in_the_order_of_the_wishes(void **state)
+static void each_wish_is_answered_once(void **state)
 {
 	struct table_builder *t;
 	struct table_builder_stats stats;
@@ -60,20 +63,20 @@ static void tables_come_in_the_order_of_the_wishes(void **state)
 	struct binary *bare = bare_binary();
 
 	(void)state;
-	assert_int_equal(table_builder_create(&t), 0);
+	assert_int_equal(table_builder_create(&in_memory, &t), 0);
 	assert_false(table_builder_take(t, &done));
 	assert_int_equal(table_builder_want(t, self, 3), 0);
 	assert_int_equal(table_builder_want(t, bare, 5), 0);
 	binary_unref(self);
 	binary_unref(bare);
 
-	done = next_table(t);
-	assert_int_equal(done.exe, 3);
-	assert_non_null(done.file);
-	unwind_file_unref(done.file);
-	done = next_table(t);
-	assert_int_equal(done.exe, 5);
-	assert_null(done.file);
+	for (unsigned int seen = 0; seen != 3;) {
+		done = next_table(t);
+		assert_true(done.exe == 3 || done.exe == 5);
+		assert_true(done.exe == 3 ? !!done.file : !done.file);
+		seen |= done.exe == 3 ? 1 : 2;
+		unwind_file_unref(done.file);
+	}
 
 	assert_false(table_builder_take(t, &done));
 	assert_false(table_builder_wait(t, clock_now_ns()));
@@ -91,7 +94,7 @@ static void destroying_leaves_no_child_and_nothing_wished(void **state)
 		struct table_builder *t;
 		struct binary *self = open_binary(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
 
-		assert_int_equal(table_builder_create(&t), 0);
+		assert_int_equal(table_builder_create(&in_memory, &t), 0);
 		for (uint32_t i = 0; i < 10; i++)
 			assert_int_equal(table_builder_want(t, self, i), 0);
 		binary_unref(self);
@@ -106,7 +109,7 @@ static void destroying_leaves_no_child_and_nothing_wished(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables_come_in_the_order_of_the_wishes),
+		cmocka_unit_test(each_wish_is_answered_once),
 		cmocka_unit_test(destroying_leaves_no_child_and_nothing_wished),
 	};
 

@@ -94,7 +94,8 @@ def check(table):
                                                                         or "none without"),
               len(results) == len(files) and not [n for n in notes if n.startswith("a comparing")])
 
-    bad = [r for r in results if r["error"] and r["libdw"]]
+    # Nothing runs from a relocatable object: it has no segments, and its addresses are not final.
+    bad = [r for r in results if r["error"] and r["libdw"] and r["why"] != "relocatable objects"]
     table.row("no table although libdw has rows", "0 files", f"{len(bad)}: " + ", ".join(r["path"] for r in bad[:3]), not bad)
 
     total = {key: sum(r[key] for r in made) for key in ("compared", "different", "rows", "rules", "bytes", "build_ns", "walk_ns",
