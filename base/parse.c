@@ -161,6 +161,13 @@ static int parse_scaled(const char *text, const struct unit *units, size_t count
 	return 0;
 }
 
+int parse_percent(const char *text, uint64_t *ret_ppm)
+{
+	static const struct unit units[] = {{"", 10000}, {"%", 10000}};
+
+	return parse_scaled(text, units, ARRAY_SIZE(units), false, ret_ppm);
+}
+
 int parse_size(const char *text, uint64_t *ret_bytes)
 {
 	static const struct unit units[] = {

@@ -33,6 +33,9 @@ int parse_hex(const char *text, uint64_t *ret);
 /** Bytes: digits with an optional fraction and an optional unit of K, M, G, T (1024-based; "KiB", "kB", "k" too). */
 int parse_size(const char *text, uint64_t *ret_bytes);
 
+/** A share of a hundred, with an optional fraction and an optional %, in millionths: "1.5%" is 15000. */
+int parse_percent(const char *text, uint64_t *ret_ppm);
+
 /** Time span: a number with an optional fraction and a unit of ns, us, ms, s, m, h, d, w; no unit means seconds. */
 int parse_duration(const char *text, uint64_t *ret_ns);
 

@@ -132,8 +132,10 @@ struct stash_record {
 	__u64 kernel_frames[SAMPLE_KERNEL_FRAMES_MAX];
 };
 
-/* Counters of one CPU since load; they only grow. */
+/* Counters of one CPU since load; they only grow. Samples count as many times as they weigh. */
 struct sampler_counters {
+	__u64 ticks;	      /* of the clock while the CPU was not idle */
+	__u64 run_ns;	      /* spent on the ticks that were sampled */
 	__u64 samples_user;   /* sent, the CPU ran user code */
 	__u64 samples_kernel; /* sent, the CPU ran kernel code */
 	__u64 lost_ring_full; /* samples not sent because a ring had no room for them or their stack */

@@ -34,6 +34,12 @@ const volatile __u32 ring_wakeup_bytes = 64 << 10;
 volatile __u32 epoch = 0;
 
 /*
+ * One tick in so many is sampled, and its sample weighs as much: sums stay what they were, at a fraction of the cost.
+ * Written by user space.
+ */
+volatile __u32 thinning = 1;
+
+/*
  * Stacks sent in this epoch: a direct-mapped table of ids, shared by all CPUs. An id carries its epoch in the hash
  * seed, so old entries need no clearing; two stacks in one slot displace each other and are sent more often than
  * once, which costs bytes and nothing else. One aligned word per slot: no lock, no torn read.
@@ -278,8 +284,9 @@ static __always_inline bool send_sample(void *ring, struct scratch *s)
 /* --- the program ---------------------------------------------------------------------------------- */
 
 /* Who runs: everything of the sample but its stack. Returns whether the thread has a user stack. */
-static __always_inline bool describe_current(struct sample_record *sample, __u64 pid_tgid)
+static __always_inline bool describe_current(struct sample_record *sample)
 {
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
@@ -290,7 +297,6 @@ static __always_inline bool describe_current(struct sample_record *sample, __u64
 	sample->start_boottime_ns = BPF_CORE_READ(leader, start_boottime);
 	sample->cgroup_id = bpf_get_current_cgroup_id();
 	sample->cpu = bpf_get_smp_processor_id();
-	sample->weight = 1;
 	sample->reserved = 0;
 	bpf_get_current_comm(sample->thread_comm, sizeof(sample->thread_comm));
 	if (sample->tid == sample->tgid)
@@ -301,41 +307,32 @@ static __always_inline bool describe_current(struct sample_record *sample, __u64
 	return BPF_CORE_READ(task, mm) && !(BPF_CORE_READ(task, flags) & PF_KTHREAD);
 }
 
-static __always_inline void count_sample(struct sampler_counters *count, bool in_user_mode)
+static __always_inline void count_sample(struct sampler_counters *count,
+					 const struct sample_record *sample)
 {
-	if (in_user_mode)
-		count->samples_user++;
+	if (sample->flags & SAMPLE_IN_KERNEL)
+		count->samples_kernel += sample->weight;
 	else
-		count->samples_kernel++;
+		count->samples_user += sample->weight;
 }
 
-static __always_inline int sample(struct bpf_perf_event_data *ctx, enum unwind_loop loop)
+/* Takes the sample whose time and weight are in the scratch. */
+static __always_inline void take_sample(struct bpf_perf_event_data *ctx, struct scratch *s,
+					struct sampler_counters *count, enum unwind_loop loop)
 {
-	__u64 now_ns = bpf_ktime_get_ns();
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	if (!pid_tgid) /* the idle task */
-		return 0;
-
-	__u32 zero = 0;
-	struct sampler_counters *count = bpf_map_lookup_elem(&counters, &zero);
-	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
-	if (!count || !s)
-		return 0; /* cannot be: one entry each, created at load */
-
 	__u32 ring_index = bpf_get_smp_processor_id() % ring_count;
 	void *ring = bpf_map_lookup_elem(&rings, &ring_index);
 	if (!ring) {
-		count->lost_internal++;
-		return 0;
+		count->lost_internal += s->sample.weight;
+		return;
 	}
 
 	bool in_user_mode = registers_in_user_mode(ctx);
 	struct user_stack user = {.verdict = UNWIND_COMPLETE, .reason = UNWIND_REASON_NONE};
-	s->sample.time_ns = now_ns;
 	s->sample.flags = in_user_mode ? 0 : SAMPLE_IN_KERNEL;
 	struct sample_way way = {.loop = loop,
 				 .in_user_mode = in_user_mode,
-				 .has_user_stack = describe_current(&s->sample, pid_tgid)};
+				 .has_user_stack = describe_current(&s->sample)};
 	collect_stack(ctx, s, way, &user);
 
 	if (user.end) {
@@ -347,8 +344,8 @@ static __always_inline int sample(struct bpf_perf_event_data *ctx, enum unwind_l
 
 		s->stack.epoch = epoch;
 		if (wants_stash(user.end) && send_stash(&from, &user, count)) {
-			count_sample(count, in_user_mode);
-			return 0;
+			count_sample(count, &s->sample);
+			return;
 		}
 		if (!user.count && user.verdict != UNWIND_COMPLETE &&
 		    s->stack.kernel_count <= SAMPLE_KERNEL_FRAMES_MAX) {
@@ -363,10 +360,32 @@ static __always_inline int sample(struct bpf_perf_event_data *ctx, enum unwind_l
 
 	__u32 frame_count = finish_stack(s, &user);
 	if (!send_stack(ring, s, frame_count, count) || !send_sample(ring, s)) {
-		count->lost_ring_full++;
-		return 0;
+		count->lost_ring_full += s->sample.weight;
+		return;
 	}
-	count_sample(count, in_user_mode);
+	count_sample(count, &s->sample);
+}
+
+static __always_inline int sample(struct bpf_perf_event_data *ctx, enum unwind_loop loop)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	if (!bpf_get_current_pid_tgid()) /* the idle task */
+		return 0;
+
+	__u32 zero = 0;
+	struct sampler_counters *count = bpf_map_lookup_elem(&counters, &zero);
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	if (!count || !s)
+		return 0; /* cannot be: one entry each, created at load */
+
+	__u64 tick = count->ticks++;
+	__u32 every = thinning;
+	if (every > 1 && tick % every)
+		return 0;
+	s->sample.time_ns = now_ns;
+	s->sample.weight = every > 1 ? every : 1;
+	take_sample(ctx, s, count, loop);
+	count->run_ns += bpf_ktime_get_ns() - now_ns;
 	return 0;
 }
 

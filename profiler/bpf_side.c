@@ -339,6 +339,11 @@ uint32_t bpf_side_next_epoch(struct bpf_side *side)
 	return epoch;
 }
 
+void bpf_side_set_thinning(struct bpf_side *side, uint32_t every)
+{
+	__atomic_store_n(&side->skeleton->data->thinning, every, __ATOMIC_RELAXED);
+}
+
 int bpf_side_counters(struct bpf_side *side, struct sampler_counters *ret)
 {
 	uint32_t zero = 0;
@@ -351,6 +356,8 @@ int bpf_side_counters(struct bpf_side *side, struct sampler_counters *ret)
 	for (int i = 0; i < side->possible_cpus; i++) {
 		const struct sampler_counters *c = &side->per_cpu[i];
 
+		sum.ticks += c->ticks;
+		sum.run_ns += c->run_ns;
 		sum.samples_user += c->samples_user;
 		sum.samples_kernel += c->samples_kernel;
 		sum.lost_ring_full += c->lost_ring_full;

@@ -65,6 +65,9 @@ int bpf_side_drain(struct bpf_side *side, bpf_side_record_fn fn, void *arg);
 /** Start another epoch: all stacks are sent again. Returns its number. */
 uint32_t bpf_side_next_epoch(struct bpf_side *side);
 
+/** Sample one tick in @every (1 = each, at most 65535); the samples weigh as much. */
+void bpf_side_set_thinning(struct bpf_side *side, uint32_t every);
+
 /** Sum of the counters of all CPUs. Returns 0; -errno. */
 int bpf_side_counters(struct bpf_side *side, struct sampler_counters *ret);
 

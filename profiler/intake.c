@@ -12,10 +12,11 @@
 #define SAMPLE_WAIT_NS (NS_PER_S / 2) /* that a sample waits for its stack */
 #define STASH_WAIT_NS  (2 * NS_PER_S) /* that a stash waits for a table */
 
-static void count_lost(struct profiler *p, enum lost_reason reason)
+static void count_lost(struct profiler *p, enum lost_reason reason,
+		       const struct sample_record *sample)
 {
-	p->totals.lost[reason]++;
-	p->builder.w.lost[reason]++;
+	p->totals.lost[reason] += sample->weight;
+	p->builder.w.lost[reason] += sample->weight;
 }
 
 static void take_record(const struct record_header *record, size_t size, void *arg)
@@ -35,12 +36,12 @@ static void take_record(const struct record_header *record, size_t size, void *a
 		if (size == sizeof(*stash) + stash->stack_bytes && size <= sizeof(p->stash) &&
 		    stash->kernel_count <= SAMPLE_KERNEL_FRAMES_MAX &&
 		    event_queue_push(&p->queue, QUEUED_STASH, stash->sample.time_ns, stash, size))
-			count_lost(p, LOST_NO_MEMORY);
+			count_lost(p, LOST_NO_MEMORY, &stash->sample);
 	} else if (record->type == RECORD_SAMPLE && size == sizeof(struct sample_record)) {
 		const struct sample_record *sample = (const void *)record;
 
 		if (event_queue_push(&p->queue, QUEUED_SAMPLE, sample->time_ns, sample, size))
-			count_lost(p, LOST_NO_MEMORY);
+			count_lost(p, LOST_NO_MEMORY, sample);
 	}
 }
 
@@ -151,7 +152,7 @@ static int apply_sample(struct profiler *p, const struct sample_record *sample, 
 	struct stack_table *table = &p->stacks[sample->epoch & 1];
 	struct process *process = process_table_for_sample(p->processes, sample, sample->time_ns);
 	if (!process) {
-		count_lost(p, LOST_NO_MEMORY);
+		count_lost(p, LOST_NO_MEMORY, sample);
 		return 0;
 	}
 	if (!process->selected)
@@ -167,7 +168,7 @@ static int apply_sample(struct profiler *p, const struct sample_record *sample, 
 	if (error == -ENOENT && !last_chance)
 		return -EAGAIN;
 	if (error) {
-		count_lost(p, reason_of(table, error));
+		count_lost(p, reason_of(table, error), sample);
 		return 0;
 	}
 	p->totals.verdicts[verdict] += sample->weight;

@@ -35,7 +35,7 @@ static void check_cpus(struct profiler *p, uint64_t now_ns)
 	cpu_set_t online;
 	enum privilege_step step;
 
-	if (now_ns - p->cpus_checked_ns < CPU_CHECK_NS)
+	if (now_ns - p->cpus_checked_ns < CPU_CHECK_NS || p->governor.is_stopped)
 		return;
 	p->cpus_checked_ns = now_ns;
 	if (online_cpus_read(&online))
@@ -269,6 +269,7 @@ void *profiler_loop(void *arg)
 		wait_for_work(p, round_ns);
 		round_ns = clock_now_ns();
 		check_cpus(p, round_ns);
+		profiler_govern(p, round_ns);
 		(void)run_round(p, round_ns - SETTLE_NS, PATIENCE_NS);
 		profiler_publish(p);
 		serve_snapshots(p);

@@ -37,6 +37,14 @@ static void leave_cpu(struct profiler *p, int cpu)
 	CPU_CLR(cpu, &p->sampled);
 }
 
+void profiler_leave_cpus(struct profiler *p)
+{
+	for (int cpu = 0; cpu < CPUS_MAX; cpu++) {
+		if (p->sideband[cpu] || CPU_ISSET(cpu, &p->sampled))
+			leave_cpu(p, cpu);
+	}
+}
+
 int profiler_follow_cpus(struct profiler *p, bool sample, enum privilege_step *ret_step)
 {
 	int followed = 0, first_error = -ENODEV;

@@ -46,6 +46,9 @@ static void set_options(struct profiler *p, const struct profiler_options *optio
 		p->options.bpf_memory_bytes = DEFAULT_BPF_BYTES;
 	p->period_ns = NS_PER_S / p->options.frequency_hz;
 	p->totals.frequency_hz = p->options.frequency_hz;
+	p->totals.cpu_budget = p->options.cpu_budget;
+	p->totals.thinning = 1;
+	governor_init(&p->governor, 0); /* the budget depends on the CPUs that are online */
 }
 
 /* What needs no privileges. */

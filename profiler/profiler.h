@@ -27,7 +27,8 @@ struct profiler_options {
 	uint64_t window_ns;	   /* length of a window; 0 = 10 s */
 	uint64_t bpf_memory_bytes; /* most memory of all BPF maps; 0 = 64 MiB */
 	bool bounded;		   /* take the program for kernels before 5.17 on newer ones, too */
-	const pid_t *pids;	   /* only these processes and what they fork; NULL = all */
+	double cpu_budget; /* most of the machine's CPU time to use, as a fraction; 0 = no limit */
+	const pid_t *pids; /* only these processes and what they fork; NULL = all */
 	size_t pid_count;
 	struct symbolizer *symbolizer; /* is told of every binary seen; may be NULL; borrowed */
 	const char *
@@ -73,10 +74,15 @@ struct profiler_stats {
 	uint64_t bpf_map_bytes;
 	uint64_t bpf_run_ns; /* only while kernel.bpf_stats_enabled */
 	uint64_t bpf_run_count;
-	uint64_t bpf_verified; /* instructions that the verifier walked; 0 before Linux 5.16 */
+	uint64_t bpf_verified;	 /* instructions that the verifier walked; 0 before Linux 5.16 */
+	uint64_t sampler_run_ns; /* CPU time of the BPF program on ticks that were sampled */
+	uint64_t paused_ns;	 /* nothing was sampled for the budget of CPU time */
+	double cpu_used; /* of the machine's CPU time over the last seconds, BPF program included */
+	double cpu_budget; /* as asked for; 0 = no limit */
 	uint32_t online_cpus;
 	uint32_t sampled_cpus;
-	uint32_t frequency_hz;
+	uint32_t frequency_hz; /* ticks a second */
+	uint32_t thinning;     /* of which one in so many is sampled, weighing as much */
 };
 
 /**

@@ -13,6 +13,7 @@
 
 #include "profiler/bpf_side.h"
 #include "profiler/event_queue.h"
+#include "profiler/governor.h"
 #include "profiler/online_cpus.h"
 #include "profiler/perf_ring.h"
 #include "profiler/profiler.h"
@@ -30,6 +31,8 @@ struct profiler {
 	cpu_set_t sampled;		      /* CPUs that are sampled */
 	cpu_set_t online;		      /* as last read */
 	uint64_t cpus_checked_ns;
+	struct governor governor;
+	uint64_t governed_ns; /* when the governor was last told */
 
 	struct binary_cache *binaries;
 	struct process_table *processes;
@@ -81,6 +84,12 @@ void *profiler_loop(void *arg);
  * Returns 0 if at least one CPU is sampled; -errno.
  */
 int profiler_follow_cpus(struct profiler *p, bool sample, enum privilege_step *ret_step);
+
+/** Sample and follow no CPU any more. */
+void profiler_leave_cpus(struct profiler *p);
+
+/** Tell the governor what was spent, now and then, and do as it decides. */
+void profiler_govern(struct profiler *p, uint64_t now_ns);
 
 /** Take everything that is in the rings into the queue, which is not in order afterwards. */
 void profiler_take_in(struct profiler *p);

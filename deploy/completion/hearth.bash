@@ -48,7 +48,7 @@ _hearth() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-F | --frequency | -d | --duration | --listen | --bpf-memory | --retention | --label | --disk | --query-memory | \
+	-F | --frequency | -d | --duration | --listen | --bpf-memory | --cpu-budget | --retention | --label | --disk | --query-memory | \
 		--query-timeout | --query-range)
 		return
 		;;
@@ -57,7 +57,7 @@ _hearth() {
 	case $command in
 	serve)
 		words="--config --check-config --print-config --listen --insecure --data-dir --store --disk --retention
-			--frequency --bpf-memory --no-sampling --label --query-memory --query-timeout --query-range --log-level"
+			--frequency --bpf-memory --cpu-budget --no-sampling --label --query-memory --query-timeout --query-range --log-level"
 		;;
 	record) words="-F -d -p -o --frequency --duration --pid --output --format --" ;;
 	symbolize) words="--binary --debug-file --cache-dir" ;;

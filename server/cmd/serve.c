@@ -180,6 +180,7 @@ static int create_profiler(struct daemon *d)
 		.frequency_hz = d->options->frequency_hz,
 		.window_ns = WINDOW_NS,
 		.bpf_memory_bytes = d->options->bpf_memory_bytes,
+		.cpu_budget = d->options->cpu_budget,
 		.symbolizer = d->symbolizer,
 		.on_window = keep_window,
 		.on_window_arg = d,

@@ -74,6 +74,7 @@ struct config {
 	uint32_t frequency_hz;
 	bool no_sampling;
 	uint64_t bpf_memory_bytes;
+	double cpu_budget;     /* fraction of the machine's CPU time; 0 = no limit */
 	const char *store;     /* "sqlite:" or "memory" */
 	uint64_t retention_ns; /* 0 = as long as there is room */
 	uint64_t disk_bytes;

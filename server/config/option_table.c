@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/parse.h"
 #include "server/config/option.h"
 #include "server/http/params.h"
 #include "server/log.h"
@@ -37,6 +38,19 @@ static int set_store(const struct option_spec *o, const char *name, const char *
 	if (strcmp(text, "memory") && !is_sqlite)
 		return -EINVAL;
 	return option_set_text(o, name, is_sqlite ? "sqlite:" : text, c);
+}
+
+/* A fraction, of what is given in percent. */
+static int set_cpu_budget(const struct option_spec *o, const char *name, const char *text,
+			  struct config *c)
+{
+	uint64_t ppm;
+
+	(void)name;
+	if (parse_percent(text, &ppm) || ppm < o->least || ppm > o->most)
+		return -EINVAL;
+	c->cpu_budget = (double)ppm / 1e6;
+	return 0;
 }
 
 static int set_log_level(const struct option_spec *o, const char *name, const char *text,
@@ -85,6 +99,10 @@ const struct option_spec option_table[] = {
 	{"bpf-memory", NULL, "SIZE", "64M", "a size from 4M to 16G",
 	 "most memory of all BPF maps together", option_set_size, FIELD(bpf_memory_bytes),
 	 .least = 4ull << 20, .most = 16ull << 30, .group = OPTION_GROUP_SAMPLING},
+	{"cpu-budget", NULL, "PERCENT", NULL,
+	 "a share from 0.1% to 100% of the machine, such as 1%",
+	 "most CPU time of the machine to use: above it fewer samples are taken, that weigh more",
+	 set_cpu_budget, .least = 1000, .most = 1000000, .group = OPTION_GROUP_SAMPLING},
 	{"no-sampling", NULL, NULL, NULL, "true or false", "serve without sampling this machine",
 	 option_set_switch, FIELD(no_sampling), .group = OPTION_GROUP_SAMPLING},
 	{"label", "labels", "NAME=VALUE", NULL,

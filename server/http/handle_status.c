@@ -22,6 +22,8 @@ static void put_sampler(struct buffer *out, const struct service *service)
 	open_object(out, "sampler");
 	json_put_bool(out, "running", service->profiler != NULL);
 	json_put_number(out, "frequency_hz", s.frequency_hz);
+	json_put_number(out, "thinning", s.thinning);
+	json_put_seconds(out, "paused_seconds", s.paused_ns);
 	json_put_number(out, "online_cpus", s.online_cpus);
 	json_put_number(out, "sampled_cpus", s.sampled_cpus);
 	json_put_seconds(out, "window_seconds", service->window_ns);
@@ -47,6 +49,10 @@ static void put_sampler(struct buffer *out, const struct service *service)
 	open_object(out, "bpf_memory");
 	json_put_number(out, "bytes", s.bpf_map_bytes);
 	json_put_number(out, "limit_bytes", service->bpf_memory_bytes);
+	buffer_putc(out, '}');
+	open_object(out, "cpu");
+	json_put_double(out, "used_ratio", s.cpu_used);
+	json_put_double(out, "limit_ratio", s.cpu_budget);
 	buffer_puts(out, "}}");
 }
 

@@ -130,6 +130,19 @@ static void put_profiler(struct buffer *out, const struct service *service)
 	       (double)service->bpf_memory_bytes);
 	single(out, "hearth_sampling_frequency_hertz", "gauge", "Samples a second and busy CPU.",
 	       s.frequency_hz);
+	single(out, "hearth_sampling_thinning", "gauge",
+	       "Ticks of which one is sampled, weighing as much; 1 unless CPU time is short.",
+	       s.thinning);
+	single(out, "hearth_sampling_paused_seconds_total", "counter",
+	       "Time without sampling, because even the least of it exceeded the budget.",
+	       (double)s.paused_ns / NS_PER_S);
+	single(out, "hearth_cpu_used_ratio", "gauge",
+	       "Share of the machine's CPU time used over the last seconds, in the kernel included.",
+	       s.cpu_used);
+	single(out, "hearth_cpu_budget_ratio", "gauge",
+	       "Share of the machine's CPU time that may be used; 0 = no limit.", s.cpu_budget);
+	single(out, "hearth_sampler_run_seconds_total", "counter", "CPU time in the BPF program.",
+	       (double)s.sampler_run_ns / NS_PER_S);
 	single(out, "hearth_cpus_online", "gauge", "CPUs that are online.", s.online_cpus);
 	single(out, "hearth_cpus_sampled", "gauge", "CPUs that are sampled.", s.sampled_cpus);
 	single(out, "hearth_processes", "gauge", "Processes known now.", (double)s.processes);

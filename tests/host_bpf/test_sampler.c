@@ -170,6 +170,33 @@ static void helper_errors_are_verdicts(void **state)
 	assert_int_equal(sample_at(1)->stack_id, s->id); /* the sample is not lost */
 }
 
+static void thinned_samples_weigh_more(void **state)
+{
+	(void)state;
+	thinning = 4;
+	for (int i = 0; i < 12; i++)
+		tick(USER_CS);
+	thinning = 1;
+	tick(USER_CS);
+	assert_int_equal(k.counters.ticks, 13);
+	assert_int_equal(k.counters.samples_user, 13); /* three of four, and one */
+	assert_int_equal(k.record_count, 5);	       /* with the stack, once */
+	for (size_t i = 1; i < 4; i++)
+		assert_int_equal(sample_at(i)->weight, 4);
+	assert_int_equal(sample_at(4)->weight, 1);
+}
+
+static void a_lost_sample_counts_as_it_weighs(void **state)
+{
+	(void)state;
+	thinning = 8;
+	k.ring_room = 0;
+	tick(USER_CS);
+	thinning = 1;
+	assert_int_equal(k.counters.lost_ring_full, 8);
+	assert_int_equal(k.counters.samples_user, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +209,8 @@ int main(void)
 		TEST(leaf_of_an_interrupt_is_exact),
 		TEST(without_the_helper_leaves_count_as_exact),
 		TEST(kernel_threads_have_no_user_stack),
+		TEST(thinned_samples_weigh_more),
+		TEST(a_lost_sample_counts_as_it_weighs),
 		TEST(ending_threads_have_no_user_stack),
 		TEST(longest_stacks_fit_and_are_truncated),
 		TEST(a_lower_system_limit_is_a_truncation_too),

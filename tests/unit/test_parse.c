@@ -187,6 +187,22 @@ static void sizes(void **state)
 	assert_rows(parse_size, rows, ARRAY_SIZE(rows));
 }
 
+static void percents(void **state)
+{
+	static const struct row rows[] = {
+		{"1", 0, 10000},     {"1%", 0, 10000},
+		{"0.5%", 0, 5000},   {"0.0001%", 0, 1},
+		{"0", 0, 0},	     {"100%", 0, 1000000},
+		{"", -EINVAL, 0},    {"%", -EINVAL, 0},
+		{"1 %", -EINVAL, 0}, {"-1%", -EINVAL, 0},
+		{"1%%", -EINVAL, 0}, {"nan", -EINVAL, 0},
+		{"1e3", -EINVAL, 0}, {"9999999999999999", -ERANGE, 0},
+	};
+
+	(void)state;
+	assert_rows(parse_percent, rows, ARRAY_SIZE(rows));
+}
+
 static void durations(void **state)
 {
 	(void)state;
@@ -382,6 +398,7 @@ int main(void)
 		cmocka_unit_test(digits_at_the_start_of_text),
 		cmocka_unit_test(hexadecimal_numbers),
 		cmocka_unit_test(sizes),
+		cmocka_unit_test(percents),
 		cmocka_unit_test(durations),
 		cmocka_unit_test(times_relative_to_now),
 		cmocka_unit_test(times_as_unix_seconds),
