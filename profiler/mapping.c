@@ -152,6 +152,11 @@ int address_space_map(struct address_space **space, const struct mapping *mappin
 	return 0;
 }
 
+void address_space_touch(struct address_space *space)
+{
+	space->generation = ++space->account->last_generation;
+}
+
 const struct mapping *address_space_find(const struct address_space *space, uint64_t addr)
 {
 	size_t i = first_behind(space, addr);

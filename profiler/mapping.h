@@ -59,6 +59,9 @@ void address_space_unref(struct address_space *space);
  */
 int address_space_map(struct address_space **space, const struct mapping *mapping);
 
+/** Give the address space another generation: what was derived from it is out of date. */
+void address_space_touch(struct address_space *space);
+
 /** The mapping that covers @addr, borrowed until the next change; NULL if none does. */
 const struct mapping *address_space_find(const struct address_space *space, uint64_t addr);
 

@@ -81,6 +81,7 @@ static int apply_exec(struct process_table *t, const struct sideband_event *even
 	process_drop_previous(p);
 	p->previous_space = p->space;
 	p->space = take_ptr(space);
+	jit_names_destroy(take_ptr(p->jit));
 	free(p->exe);
 	p->exe = NULL;
 	p->serial = ++t->last_serial;

@@ -25,6 +25,7 @@ static void process_free(struct process *p)
 	address_space_unref(p->space);
 	address_space_unref(p->previous_space);
 	cgroup_labels_unref(p->cgroup);
+	jit_names_destroy(p->jit);
 	free(p->exe);
 	free(p);
 }

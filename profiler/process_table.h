@@ -23,6 +23,7 @@
 #include "bpf/sample.h"
 #include "profiler/binary_cache.h"
 #include "profiler/cgroup_labels.h"
+#include "profiler/jit_names.h"
 #include "profiler/mapping.h"
 #include "profiler/sideband.h"
 
@@ -50,6 +51,7 @@ struct process {
 	 */
 	struct address_space *previous_space;
 	struct cgroup_labels *cgroup; /* NULL = unknown */
+	struct jit_names *jit;	      /* of the program that runs now; NULL = never needed any */
 	char *exe;		      /* path; NULL = unknown or a kernel thread */
 };
 

@@ -20,6 +20,7 @@ struct resolution {
 	struct process *p;
 	const struct address_space *space; /* that the user frames lie in; NULL = p's own */
 	enum stack_verdict verdict;
+	uint64_t from_ns, until_ns; /* times of samples for which all this holds */
 	size_t count;
 	uint32_t frames[SAMPLE_FRAMES_MAX + 2]; /* indices of the window; a marker for each part */
 };
@@ -76,13 +77,29 @@ static int push_kernel_frames(struct resolution *n, const uint64_t *frames, size
 	return 0;
 }
 
+/* Code that a runtime made: what it says about it may be gone tomorrow. */
+static int push_jit_frame(struct resolution *n, const struct mapping *m, uint64_t addr)
+{
+	struct jit_process process = {.pid = (pid_t)n->p->tgid, .space = n->p->space};
+	const struct jitmap_range *code =
+		jit_names_find(&n->p->jit, &n->r->jit, &process, addr, n->sample->time_ns);
+	if (!code)
+		return push_frame(n, m->binary, addr, FRAME_JIT, NULL);
+
+	if (code->time_ns > n->from_ns && code->time_ns <= n->sample->time_ns)
+		n->from_ns = code->time_ns;
+	if (code->end_ns < n->until_ns)
+		n->until_ns = code->end_ns;
+	return push_frame(n, m->binary, addr, FRAME_JIT, jit_names_text(n->p->jit, code));
+}
+
 static int push_mapped_frame(struct resolution *n, const struct mapping *m, uint64_t addr)
 {
 	enum binary_kind kind = binary_kind(m->binary);
 	uint64_t vaddr;
 
 	if (kind == BINARY_ANON)
-		return push_frame(n, m->binary, addr, FRAME_JIT, NULL);
+		return push_jit_frame(n, m, addr);
 	if (!binary_offset_to_vaddr(m->binary, addr - m->start + m->offset, &vaddr))
 		return push_frame(n, m->binary, vaddr, 0, NULL);
 	if (kind == BINARY_UNKNOWN)
@@ -302,6 +319,15 @@ static int find_labels(struct resolver *r, const struct sample_record *sample,
 
 /* --- the way in ----------------------------------------------------------------------------------- */
 
+/* Whether what was found for a stack holds for another sample of it. */
+static bool is_resolved(const struct resolver *r, const struct raw_stack *stack,
+			const struct process *p, uint64_t time_ns)
+{
+	return stack->resolved_window == r->builder->serial &&
+	       stack->resolved_generation == p->space->generation &&
+	       time_ns >= stack->resolved_from_ns && time_ns < stack->resolved_until_ns;
+}
+
 int resolver_add(struct resolver *r, const struct sample_record *sample, struct stack_table *table,
 		 struct process *p, enum stack_verdict *ret_verdict)
 {
@@ -313,9 +339,10 @@ int resolver_add(struct resolver *r, const struct sample_record *sample, struct 
 		.weight = sample->weight,
 		.cpu = (uint16_t)(sample->cpu > UINT16_MAX ? UINT16_MAX : sample->cpu)};
 
-	if (stack->resolved_window != r->builder->serial ||
-	    stack->resolved_generation != p->space->generation) {
-		struct resolution n = {.r = r, .sample = sample, .p = p};
+	if (jit_names_refresh(p->jit))
+		address_space_touch(p->space);
+	if (!is_resolved(r, stack, p, sample->time_ns)) {
+		struct resolution n = {.r = r, .sample = sample, .p = p, .until_ns = UINT64_MAX};
 		int error = resolve_stack(&n, &stack->record, frames, &stack->resolved_stack);
 		if (error) {
 			stack->resolved_window = 0;
@@ -323,6 +350,8 @@ int resolver_add(struct resolver *r, const struct sample_record *sample, struct 
 		}
 		stack->resolved_window = r->builder->serial;
 		stack->resolved_generation = p->space->generation; /* after repairs */
+		stack->resolved_from_ns = n.from_ns;
+		stack->resolved_until_ns = n.until_ns;
 	}
 	out.stack = stack->resolved_stack;
 

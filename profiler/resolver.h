@@ -46,6 +46,7 @@ struct resolver {
 	struct idmap label_ids;
 	uint64_t labels_window;
 
+	struct jit_account jit;
 	uint64_t unmapped_frames; /* addresses outside of all executable mappings */
 };
 

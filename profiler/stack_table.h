@@ -23,8 +23,10 @@ struct raw_stack {
 	size_t first_frame; /* index of the first kernel frame; user frames follow */
 
 	/* Where the stack went when it was last resolved: valid for this state of this address space. */
-	uint64_t resolved_generation; /* 0 = never */
-	uint64_t resolved_window;     /* serial of the window that resolved_stack belongs to */
+	uint64_t resolved_generation;
+	uint64_t resolved_from_ns, resolved_until_ns;
+	/* times of samples for which that holds */ /* 0 = never */
+	uint64_t resolved_window; /* serial of the window that resolved_stack belongs to */
 	uint32_t resolved_stack;
 };
 
