@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/parse.h"
+#include "symbolizer/debugfind.h"
 #include "symbolizer/elfhead.h"
 
 #define VDSO_BYTES_MAX (1u << 20)
@@ -150,7 +152,13 @@ static int open_same(const struct binary *b)
 {
 	struct elfhead found = {0};
 	CLEANUP(elfhead_releasep) struct elfhead *head = &found;
-	auto_close int fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+
+	/* The path may be somebody else's idea: a device must not even be opened. */
+	if (stat(b->path, &status) || !S_ISREG(status.st_mode))
+		return -1;
+
+	auto_close int fd = debugfind_open_regular(b->path);
 
 	if (fd < 0 || elfhead_read(fd, head) || !build_id_equal(&head->build_id, &b->head.build_id))
 		return -1;

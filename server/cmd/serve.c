@@ -136,7 +136,8 @@ static int create_sqlite_store(struct daemon *d)
 		.directory = directory,
 		.limit_bytes = d->options->disk_bytes,
 		.retention_ns = d->options->retention_ns,
-		.write_behind = true,
+		/* A hub answers when it has written, so that what it took in is kept. */
+		.write_behind = !(d->options->hub && d->options->no_sampling),
 	};
 	int err = store_sqlite_create(&options, &d->store);
 
@@ -213,6 +214,7 @@ static int create_server(struct daemon *d)
 				.store = d->store,
 				.profiler = d->profiler,
 				.symbolizer = d->symbolizer,
+				.hub = d->hub,
 				.window_ns = WINDOW_NS,
 				.bpf_memory_bytes = o->bpf_memory_bytes,
 				.start_wall_ns = clock_wall_now_ns(),
@@ -260,6 +262,8 @@ static int start(struct daemon *d)
 		status = create_profiler(d);
 	if (!status && serve_apply(d, d->options))
 		status = cmd_fail("cannot start: out of memory");
+	if (!status)
+		status = serve_fleet_start(d);
 	if (!status)
 		status = create_server(d);
 	if (!status)
@@ -334,6 +338,7 @@ static void announce(const struct daemon *d)
 static void stop(struct daemon *d)
 {
 	server_destroy(d->server);
+	serve_fleet_stop(d);
 	if (d->profiler)
 		profiler_stop(d->profiler);
 	profiler_destroy(d->profiler);

@@ -24,6 +24,7 @@ struct daemon {
 	struct store *store;
 	struct history *history;
 	struct server *server;
+	struct hub *hub; /* NULL = this is none */
 	struct query_engine engine;
 	uint64_t complained_ns; /* loop thread only */
 	sigset_t signals;
@@ -38,5 +39,11 @@ void serve_reload(struct daemon *d);
 
 /** Put into force what of a configuration can change while running. Returns 0; -ENOMEM. */
 int serve_apply(struct daemon *d, const struct config *c);
+
+/** Start what belongs to a fleet and is asked for. Returns an exit status. */
+int serve_fleet_start(struct daemon *d);
+
+/** Stop it; after the server. */
+void serve_fleet_stop(struct daemon *d);
 
 #endif

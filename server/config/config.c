@@ -209,7 +209,7 @@ static void print_row(FILE *to, const char *name, const char *value, const char 
 void config_help(FILE *to)
 {
 	static const char *const titles[OPTION_GROUP_COUNT] = {"Sampling", "History", "HTTP",
-							       "Queries", "General"};
+							       "Queries",  "Fleet",   "General"};
 
 	for (size_t g = 0; g < OPTION_GROUP_COUNT; g++) {
 		fprintf(to, "%s%s:\n", g ? "\n" : "", titles[g]);

@@ -82,7 +82,9 @@ struct config {
 	uint64_t query_memory_bytes;
 	uint64_t query_time_ns;
 	uint64_t query_range_ns;
-	uint32_t log_level; /* enum log_level */
+	bool hub;
+	uint64_t hub_rate_bytes; /* a second and client */
+	uint32_t log_level;	 /* enum log_level */
 
 	struct config_origin origins[CONFIG_OPTIONS_MAX]; /* by row of the table */
 	struct strpool texts;				  /* owns all texts above */

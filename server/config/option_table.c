@@ -146,6 +146,15 @@ const struct option_spec option_table[] = {
 	 "longest time of history that one query covers", option_set_time, FIELD(query_range_ns),
 	 .least = NS_PER_S, .most = 10 * YEAR_NS, .group = OPTION_GROUP_QUERY, .reloadable = true},
 
+	/* fleet */
+	{"hub", NULL, NULL, NULL, "true or false",
+	 "take in what agents and other producers of OTLP profiles send", option_set_switch,
+	 FIELD(hub), .group = OPTION_GROUP_FLEET},
+	{"hub-rate", NULL, "SIZE", "8M", "a size from 64K to 16G",
+	 "most bytes a second that a client of the hub sends, before compression", option_set_size,
+	 FIELD(hub_rate_bytes), .least = 64ull << 10, .most = 16ull << 30,
+	 .group = OPTION_GROUP_FLEET},
+
 	/* general */
 	{"log-level", NULL, "LEVEL", "info", "error, warn, info or debug",
 	 "least important lines of the log that are written: error, warn, info or debug",

@@ -69,3 +69,41 @@ int gunzip_append(struct buffer *out, const void *gzip, size_t length, size_t pl
 	out->length += plain_bytes;
 	return 0;
 }
+
+/* One step of inflate into the buffer. Returns zlib's code; Z_MEM_ERROR if the buffer is full. */
+static int inflate_chunk(z_stream *z, struct buffer *out)
+{
+	size_t left = out->limit ? out->limit - out->length : CHUNK_BYTES;
+	size_t room = left < CHUNK_BYTES ? left + !left : CHUNK_BYTES;
+	char *to = buffer_reserve(out, room);
+
+	if (!to)
+		return Z_MEM_ERROR;
+	z->next_out = (Bytef *)to;
+	z->avail_out = (uInt)room;
+
+	int code = inflate(z, Z_NO_FLUSH);
+
+	out->length += room - z->avail_out;
+	return code;
+}
+
+int gunzip_append_untrusted(struct buffer *out, const void *gzip, size_t length)
+{
+	z_stream z = {.next_in = (Bytef *)gzip, .avail_in = (uInt)length}; /* only read */
+	int code = Z_OK;
+
+	if (length > UINT_MAX)
+		return -EFBIG;
+	if (inflateInit2(&z, GZIP_WINDOW_BITS) != Z_OK)
+		return -ENOMEM;
+	while (code == Z_OK) {
+		code = inflate_chunk(&z, out);
+		if (code == Z_STREAM_END && z.avail_in) /* the next member */
+			code = inflateReset(&z);
+	}
+	(void)inflateEnd(&z); /* nothing to learn from it */
+	if (out->error)
+		return out->error;
+	return code == Z_STREAM_END ? 0 : -EBADMSG;
+}

@@ -29,4 +29,11 @@ int gzip_append(struct buffer *out, const void *bytes, size_t length, int level)
  */
 int gunzip_append(struct buffer *out, const void *gzip, size_t length, size_t plain_bytes);
 
+/**
+ * Append what gzip members of anybody hold, at most up to the buffer's limit.
+ *
+ * Returns 0; -EBADMSG if it is not gzip from its first byte to its last; -ENOMEM; -EFBIG.
+ */
+int gunzip_append_untrusted(struct buffer *out, const void *gzip, size_t length);
+
 #endif

@@ -65,7 +65,7 @@ void answer_error(struct request *r, unsigned int status, const char *format, ..
 	buffer_clear(body);
 	if (status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		answer_header(r, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_S);
-	if (r->route && r->route->plain_errors) {
+	if (r->route && (r->route->flags & ROUTE_PLAIN_ERRORS)) {
 		for (char *c = text; *c; c++) /* one line, whatever the request held */
 			if ((unsigned char)*c < ' ')
 				*c = ' ';
@@ -78,6 +78,19 @@ void answer_error(struct request *r, unsigned int status, const char *format, ..
 	json_put_text(body, "error", text);
 	buffer_puts(body, "}\n");
 	answer_body(r, status, "application/json");
+}
+
+void answer_retry_after(struct request *r, unsigned int seconds)
+{
+	struct answer *a = &r->answer;
+
+	for (size_t i = 0; i < a->header_count; i++)
+		if (!strcmp(a->headers[i].name, MHD_HTTP_HEADER_RETRY_AFTER)) {
+			(void)snprintf(a->headers[i].value, sizeof(a->headers[i].value), "%u",
+				       seconds); /* fits */
+			return;
+		}
+	answer_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "%u", seconds);
 }
 
 void answer_failure(struct request *r, int err)

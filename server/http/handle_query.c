@@ -49,7 +49,7 @@ static void finish_answer(struct request *r)
 
 	if (encoder->file)
 		answer_header(r, MHD_HTTP_HEADER_CONTENT_DISPOSITION, "attachment; filename=\"%s\"",
-			      r->route->plain_errors ? "profile" : encoder->file);
+			      (r->route->flags & ROUTE_PLAIN_ERRORS) ? "profile" : encoder->file);
 	if (r->format == FORMAT_HTML)
 		answer_header(r, "Content-Security-Policy", "%s", EXPORT_POLICY);
 	answer_body(r, MHD_HTTP_OK, encoder->content_type);

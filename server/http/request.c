@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/http/request.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -51,6 +54,7 @@ void request_destroy(struct request *r)
 	free(r->frame_path);
 	free(r->label_text);
 	buffer_release(&r->answer.body);
+	buffer_release(&r->body);
 	free(r);
 }
 
@@ -154,6 +158,18 @@ const char *request_param(const struct request *r, const char *name)
 		if (!strcmp(r->params[i].name, name))
 			return r->params[i].value;
 	return NULL;
+}
+
+void request_client(const struct request *r, char *text, size_t size)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *a = info ? info->client_addr : NULL;
+	socklen_t length = a && a->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+							 : sizeof(struct sockaddr_in);
+
+	if (!a || getnameinfo(a, length, text, (socklen_t)size, NULL, 0, NI_NUMERICHOST))
+		(void)snprintf(text, size, "unknown"); /* fits */
 }
 
 void request_defer(struct request *r, request_fn work, uint64_t due_ns)

@@ -36,6 +36,14 @@ struct service;
 
 typedef void (*request_fn)(struct request *r);
 
+enum route_flags {
+	ROUTE_PLAIN_ERRORS = 1u << 0, /* as text/plain with X-Go-Pprof, for `go tool pprof` */
+	ROUTE_HUB = 1u << 1,	      /* there only where a hub is; runs on the hub's threads */
+	ROUTE_BODY = 1u << 2,	      /* reads a body, of at most ROUTE_BODY_MAX */
+};
+
+#define ROUTE_BODY_MAX (16u << 20)
+
 /** A row of the route table. */
 struct route {
 	const char *path; /* one '*' stands for a name without '/' */
@@ -44,7 +52,7 @@ struct route {
 	const char *const
 		*params;     /* names allowed in the query string, NULL-terminated; NULL = none */
 	const char *methods; /* as in the Allow header */
-	bool plain_errors;   /* errors as text/plain with X-Go-Pprof, for `go tool pprof` */
+	unsigned int flags;  /* enum route_flags */
 };
 
 struct param {
@@ -86,8 +94,10 @@ struct request {
 	enum request_state state;
 	request_fn work; /* for the worker */
 	uint64_t start_ns;
-	uint64_t due_ns;   /* monotonic: when the samples that were asked for are complete */
-	size_t body_bytes; /* received so far, not kept */
+	uint64_t due_ns;    /* monotonic: when the samples that were asked for are complete */
+	size_t body_bytes;  /* received so far */
+	size_t body_kept;   /* of them, counted against all requests' */
+	struct buffer body; /* of routes that read one; its error says that it was refused */
 
 	struct param params[REQUEST_PARAMS_MAX];
 	size_t param_count;
@@ -123,6 +133,9 @@ bool request_read_params(struct request *r);
 /** Value of a parameter, NULL if it is not there. */
 const char *request_param(const struct request *r, const char *name);
 
+/** Address of the client as text, without its port; "unknown" if there is none. */
+void request_client(const struct request *r, char *text, size_t size);
+
 /** Run @work on a worker instead of answering now; not before @due_ns (monotonic), 0 = soon. */
 void request_defer(struct request *r, request_fn work, uint64_t due_ns);
 
@@ -138,6 +151,9 @@ void answer_error(struct request *r, unsigned int status, const char *format, ..
 
 /** Answer for a failure of query or encoder, as -errno. */
 void answer_failure(struct request *r, int err);
+
+/** Say when to try again instead of the second that errors say by themselves. */
+void answer_retry_after(struct request *r, unsigned int seconds);
 
 /** Add a header; a value that does not fit is cut. */
 void answer_header(struct request *r, const char *name, const char *format, ...)

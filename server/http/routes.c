@@ -23,26 +23,30 @@ static const char *const series_params[] = {"query", "from", "to", "step", "by",
 static const char *const heatmap_params[] = {"query", "from", "to", NULL};
 
 static const struct route routes[] = {
-	{"/debug/pprof/", "pprof_index", handle_pprof_index, no_params, READ, true},
-	{"/debug/pprof/profile", "pprof_profile", handle_pprof_profile, profile_params, READ, true},
-	{"/debug/pprof/cmdline", "pprof_cmdline", handle_pprof_cmdline, no_params, READ, true},
-	{"/debug/pprof/symbol", "pprof_symbol", handle_pprof_symbol, NULL, READ ", POST", true},
-	{"/api/v1/query", "query", handle_query, query_params, READ, false},
-	{"/api/v1/diff", "diff", handle_diff, diff_params, READ, false},
-	{"/api/v1/labels", "labels", handle_labels, label_params, READ, false},
-	{"/api/v1/label/*/values", "label_values", handle_label_values, label_params, READ, false},
-	{"/api/v1/timeseries", "timeseries", handle_timeseries, series_params, READ, false},
-	{"/api/v1/heatmap", "heatmap", handle_heatmap, heatmap_params, READ, false},
-	{"/api/v1/status", "status", handle_status, no_params, READ, false},
-	{"/metrics", "metrics", handle_metrics, no_params, READ, false},
-	{"/healthz", "healthz", handle_healthz, no_params, READ, false},
-	{"/readyz", "readyz", handle_readyz, no_params, READ, false},
+	{"/debug/pprof/", "pprof_index", handle_pprof_index, no_params, READ, ROUTE_PLAIN_ERRORS},
+	{"/debug/pprof/profile", "pprof_profile", handle_pprof_profile, profile_params, READ,
+	 ROUTE_PLAIN_ERRORS},
+	{"/debug/pprof/cmdline", "pprof_cmdline", handle_pprof_cmdline, no_params, READ,
+	 ROUTE_PLAIN_ERRORS},
+	{"/debug/pprof/symbol", "pprof_symbol", handle_pprof_symbol, NULL, READ ", POST",
+	 ROUTE_PLAIN_ERRORS},
+	{"/api/v1/query", "query", handle_query, query_params, READ, 0},
+	{"/api/v1/diff", "diff", handle_diff, diff_params, READ, 0},
+	{"/api/v1/labels", "labels", handle_labels, label_params, READ, 0},
+	{"/api/v1/label/*/values", "label_values", handle_label_values, label_params, READ, 0},
+	{"/api/v1/timeseries", "timeseries", handle_timeseries, series_params, READ, 0},
+	{"/api/v1/heatmap", "heatmap", handle_heatmap, heatmap_params, READ, 0},
+	{"/v1development/profiles", "otlp", handle_otlp, no_params, "POST", ROUTE_HUB | ROUTE_BODY},
+	{"/api/v1/status", "status", handle_status, no_params, READ, 0},
+	{"/metrics", "metrics", handle_metrics, no_params, READ, 0},
+	{"/healthz", "healthz", handle_healthz, no_params, READ, 0},
+	{"/readyz", "readyz", handle_readyz, no_params, READ, 0},
 };
 
 /* The page carries its state in the query string: any parameter is fine there. */
-static const struct route page = {"/", "page", handle_page, NULL, READ, false};
-static const struct route unknown = {"", "unknown", NULL, NULL, READ, false};
-static const struct route unknown_pprof = {"", "unknown", NULL, NULL, READ, true};
+static const struct route page = {"/", "page", handle_page, NULL, READ, 0};
+static const struct route unknown = {"", "unknown", NULL, NULL, READ, 0};
+static const struct route unknown_pprof = {"", "unknown", NULL, NULL, READ, ROUTE_PLAIN_ERRORS};
 
 /* Whether @path is @pattern, with one name without '/' in place of '*'. */
 static bool matches(const char *pattern, const char *path, char *ret_name, size_t name_size)

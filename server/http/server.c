@@ -22,12 +22,16 @@
 #define CONNECTION_IDLE_S 30u
 #define CONNECTION_BYTES  32768u /* for the request's line and headers */
 #define STOP_GRACE_NS	  (2 * NS_PER_S)
+#define INGEST_THREADS	  2u
+#define INGEST_READY	  256u
+#define BODIES_BYTES_MAX  (256u << 20) /* of all requests together */
 
 struct server {
 	struct service service;
 	struct MHD_Daemon *daemon;
 	uint16_t port;
 	atomic_uint open_requests;
+	atomic_size_t bodies_bytes; /* kept now */
 };
 
 static enum MHD_Result finish(struct request *r)
@@ -49,6 +53,12 @@ static void refuse_job(struct request *r, int err)
 		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
 }
 
+static struct scheduler *lane_of(const struct request *r)
+{
+	return (r->route->flags & ROUTE_HUB) && r->service->ingest ? r->service->ingest
+								   : r->service->scheduler;
+}
+
 /* On a worker: the work, then back to the connection's own thread. */
 static void run_job(struct job *job, void *arg)
 {
@@ -58,7 +68,7 @@ static void run_job(struct job *job, void *arg)
 	r->state = REQUEST_NEW;
 	r->work(r);
 	if (r->state == REQUEST_DEFERRED) { /* again, for later */
-		int err = scheduler_submit(r->service->scheduler, job);
+		int err = scheduler_submit(lane_of(r), job);
 
 		if (!err)
 			return;
@@ -91,7 +101,7 @@ static enum MHD_Result defer(struct request *r)
 	r->job.fd = info ? info->connect_fd : -1;
 	MHD_suspend_connection(r->connection);
 
-	int err = scheduler_submit(r->service->scheduler, &r->job);
+	int err = scheduler_submit(lane_of(r), &r->job);
 
 	if (!err)
 		return MHD_YES;
@@ -116,28 +126,59 @@ static bool is_method_allowed(struct request *r)
 
 static void dispatch(struct request *r)
 {
-	const struct route *route = route_find(r->path, r->name, sizeof(r->name));
-
-	r->route = route ? route : route_unknown(r->path);
 	if (!host_check(r))
 		return;
-	if (!route) {
+	if (!r->route->handle) {
 		answer_error(r, MHD_HTTP_NOT_FOUND, "there is no '%.128s' here", r->path);
+		return;
+	}
+	if ((r->route->flags & ROUTE_HUB) && !r->service->hub) {
+		answer_error(r, MHD_HTTP_NOT_FOUND,
+			     "this server takes in nothing from others: start it with --hub");
 		return;
 	}
 	if (!is_method_allowed(r))
 		return;
-	if (route->params && !request_read_params(r))
+	if (r->route->params && !request_read_params(r))
 		return;
-	route->handle(r);
+	r->route->handle(r);
 }
 
-/* Reads nothing of a body but its length. */
-static bool swallow_body(struct request *r, size_t *upload_size)
+static bool keeps_body(const struct request *r)
 {
-	r->body_bytes += *upload_size;
+	return (r->route->flags & ROUTE_BODY) &&
+	       (!(r->route->flags & ROUTE_HUB) || r->service->hub);
+}
+
+static size_t body_max(const struct request *r)
+{
+	return keeps_body(r) ? ROUTE_BODY_MAX : REQUEST_BODY_MAX;
+}
+
+/*
+ * Keeps a piece of the body where the route reads one, else only its length. Of a body that is refused the rest is read and
+ * forgotten, so that the client hears why; false closes the connection.
+ */
+static bool take_body(struct server *s, struct request *r, const char *upload, size_t *upload_size)
+{
+	size_t length = *upload_size;
+
 	*upload_size = 0;
-	return r->body_bytes <= REQUEST_BODY_MAX;
+	r->body_bytes += length;
+	if (r->body_bytes > body_max(r)) {
+		r->body.error = -EFBIG;
+		return keeps_body(r) && r->body_bytes <= 2 * body_max(r);
+	}
+	if (!keeps_body(r) || r->body.error)
+		return true;
+	if (atomic_fetch_add(&s->bodies_bytes, length) + length > BODIES_BYTES_MAX) {
+		atomic_fetch_sub(&s->bodies_bytes, length);
+		r->body.error = -ENOMEM;
+		return true;
+	}
+	r->body_kept += length;
+	buffer_append(&r->body, upload, length);
+	return true;
 }
 
 /* What can be refused on the headers alone; MHD then closes the connection instead of reading the body. */
@@ -147,13 +188,10 @@ static bool refuse_early(struct request *r)
 							 MHD_HTTP_HEADER_CONTENT_LENGTH);
 	uint64_t bytes = 0;
 
-	if (length && (parse_u64(length, &bytes) || bytes > REQUEST_BODY_MAX)) {
-		r->route = route_unknown(r->path);
-		answer_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %u bytes",
-			     REQUEST_BODY_MAX);
-		return true;
-	}
-	return false;
+	if (!length || (!parse_u64(length, &bytes) && bytes <= body_max(r)))
+		return false;
+	answer_error(r, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %zu bytes", body_max(r));
+	return true;
 }
 
 static enum MHD_Result begin(struct server *s, struct MHD_Connection *connection, const char *path,
@@ -167,6 +205,9 @@ static enum MHD_Result begin(struct server *s, struct MHD_Connection *connection
 	*state = r;
 	r->path = path;
 	r->method = method;
+	r->route = route_find(path, r->name, sizeof(r->name));
+	if (!r->route)
+		r->route = route_unknown(path);
 	return refuse_early(r) ? finish(r) : MHD_YES;
 }
 
@@ -177,11 +218,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	struct request *r = *state;
 
 	(void)version;
-	(void)upload; /* no route reads a body */
 	if (!r)
 		return begin(arg, connection, path, method, state);
 	if (*upload_size)
-		return swallow_body(r, upload_size) ? MHD_YES : MHD_NO;
+		return take_body(arg, r, upload, upload_size) ? MHD_YES : MHD_NO;
 	if (r->state == REQUEST_DONE)
 		return answer_send(r);
 
@@ -201,6 +241,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
 		return;
 	http_stats_count(s->service.http, r->route ? r->route->name : "unknown", r->answer.status,
 			 clock_now_ns() - r->start_ns);
+	atomic_fetch_sub(&s->bodies_bytes, r->body_kept);
 	request_destroy(r);
 	*state = NULL;
 	atomic_fetch_sub(&s->open_requests, 1);
@@ -249,6 +290,12 @@ int server_create(const struct server_options *options, struct server **ret)
 		.run = run_job,
 		.give_up = give_up_job,
 	};
+	const struct scheduler_options ingesting = {
+		.workers = INGEST_THREADS,
+		.ready_limit = INGEST_READY,
+		.run = run_job,
+		.give_up = give_up_job,
+	};
 	auto_close int fd = -1;
 	struct server *s = calloc(1, sizeof(*s));
 	int err;
@@ -261,6 +308,8 @@ int server_create(const struct server_options *options, struct server **ret)
 		err = http_stats_create(&s->service.http);
 	if (!err)
 		err = scheduler_create(&scheduling, &s->service.scheduler);
+	if (!err && s->service.hub)
+		err = scheduler_create(&ingesting, &s->service.ingest);
 	if (!err)
 		err = start_daemon(s, fd);
 	if (err) {
@@ -293,10 +342,13 @@ void server_destroy(struct server *s)
 		if (fd >= 0)
 			(void)close(fd); /* nothing was written through it */
 		scheduler_stop(s->service.scheduler);
+		if (s->service.ingest)
+			scheduler_stop(s->service.ingest);
 		drain(s);
 		MHD_stop_daemon(s->daemon);
 	}
 	scheduler_destroy(s->service.scheduler);
+	scheduler_destroy(s->service.ingest);
 	http_stats_destroy(s->service.http);
 	free(s);
 }

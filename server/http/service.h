@@ -14,6 +14,8 @@
 #include "server/query/query.h"
 #include "server/store/store.h"
 
+struct hub;
+struct push;
 struct scheduler;
 
 struct service {
@@ -23,6 +25,9 @@ struct service {
 	struct symbolizer *symbolizer;
 	struct http_stats *http;
 	struct scheduler *scheduler;
+	struct scheduler *ingest; /* for what the fleet sends, so that queries do not wait for it */
+	struct hub *hub;	  /* NULL = this is none */
+	struct push *push;	  /* NULL = nothing is sent to a hub */
 	uint64_t window_ns;
 	uint64_t bpf_memory_bytes; /* limit */
 	uint64_t start_wall_ns;	   /* when the daemon started */

@@ -118,6 +118,57 @@ static void a_window_that_closed_meanwhile_counts_once(void **state)
 	destroy(&h);
 }
 
+/* Windows of other machines are in the store, and may be newer than the one that is open here. */
+static void newer_windows_of_others_hide_nothing(void **state)
+{
+	struct fixture_history h;
+	uint64_t now_ns = NOW;
+
+	(void)state;
+	create(&h);
+	h.source = (struct source){.start_ns = now_ns - 5 * NS_PER_S, .samples = 3};
+
+	struct window *w = make_window(now_ns - 5 * NS_PER_S, now_ns + 60 * NS_PER_S, 10);
+
+	assert_int_equal(store_append(h.store, w), 0);
+	window_unref(w);
+	assert_int_equal(scan(&h, 0, now_ns + 100 * NS_PER_S), 13);
+	destroy(&h);
+}
+
+struct closing {
+	struct fixture_history *h;
+	uint64_t start_ns;
+	uint64_t samples;
+};
+
+/* While the store is read, the open window closes. */
+static int close_while_read(struct window *w, void *arg)
+{
+	struct closing *c = arg;
+
+	if (!c->samples)
+		append(c->h, c->start_ns, NOW, 4);
+	c->samples += w->sample_count;
+	return 0;
+}
+
+static void a_window_that_closes_during_a_scan_counts_once(void **state)
+{
+	struct fixture_history h;
+	struct store_scan range = {.wall_to_ns = NOW + NS_PER_S};
+	struct closing c = {.h = &h, .start_ns = NOW - 5 * NS_PER_S};
+
+	(void)state;
+	create(&h);
+	append(&h, NOW - 20 * NS_PER_S, NOW - 5 * NS_PER_S, 10);
+	h.source = (struct source){.start_ns = c.start_ns, .samples = 3};
+	assert_int_equal(history_scan(h.history, &range, close_while_read, &c), 0);
+	assert_int_equal(c.samples, 13); /* as of its beginning */
+	assert_int_equal(scan(&h, 0, NOW + NS_PER_S), 14);
+	destroy(&h);
+}
+
 static void queries_close_together_share_a_snapshot(void **state)
 {
 	struct fixture_history h;
@@ -244,6 +295,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_open_window_is_part_of_the_present),
 		cmocka_unit_test(a_window_that_closed_meanwhile_counts_once),
+		cmocka_unit_test(newer_windows_of_others_hide_nothing),
+		cmocka_unit_test(a_window_that_closes_during_a_scan_counts_once),
 		cmocka_unit_test(queries_close_together_share_a_snapshot),
 		cmocka_unit_test(who_waited_for_a_moment_gets_all_up_to_it),
 		cmocka_unit_test(a_snapshot_that_fails_leaves_the_past),
