@@ -22,6 +22,7 @@
 #include "profiler/privileges.h"
 #include "profiler/profiler.h"
 #include "server/cmd/cmd.h"
+#include "server/fleet/push.h"
 #include "server/log.h"
 #include "server/notify.h"
 #include "server/query/history.h"
@@ -41,6 +42,8 @@ static void keep_window(struct window *w, void *arg)
 	int err = history_append(d->history, w);
 	uint64_t now_ns = clock_now_ns();
 
+	if (d->push)
+		push_window(d->push, w);
 	query_prefetch_window(&d->engine, w);
 	if (!err || (d->complained_ns && now_ns - d->complained_ns < COMPLAINTS_NS))
 		return;
@@ -215,6 +218,7 @@ static int create_server(struct daemon *d)
 				.profiler = d->profiler,
 				.symbolizer = d->symbolizer,
 				.hub = d->hub,
+				.push = d->push,
 				.window_ns = WINDOW_NS,
 				.bpf_memory_bytes = o->bpf_memory_bytes,
 				.start_wall_ns = clock_wall_now_ns(),
@@ -338,10 +342,10 @@ static void announce(const struct daemon *d)
 static void stop(struct daemon *d)
 {
 	server_destroy(d->server);
-	serve_fleet_stop(d);
 	if (d->profiler)
 		profiler_stop(d->profiler);
 	profiler_destroy(d->profiler);
+	serve_fleet_stop(d); /* the last window is on its way */
 	history_destroy(d->history);
 	store_destroy(d->store);
 	symbolizer_destroy(d->symbolizer);

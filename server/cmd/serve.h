@@ -24,7 +24,8 @@ struct daemon {
 	struct store *store;
 	struct history *history;
 	struct server *server;
-	struct hub *hub; /* NULL = this is none */
+	struct hub *hub;   /* NULL = this is none */
+	struct push *push; /* NULL = nothing is sent */
 	struct query_engine engine;
 	uint64_t complained_ns; /* loop thread only */
 	sigset_t signals;

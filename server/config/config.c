@@ -158,6 +158,8 @@ static int apply_file(struct config *c, struct config_error *error)
 /* What must hold between options. */
 static int check(const struct config *c, struct config_error *error)
 {
+	if (!c->push_cert_file != !c->push_key_file)
+		return config_wrong(error, "--push-cert-file and --push-key-file go together");
 	if (c->listen.loopback || c->insecure)
 		return 0;
 	return config_wrong(error,

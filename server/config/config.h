@@ -84,7 +84,11 @@ struct config {
 	uint64_t query_range_ns;
 	bool hub;
 	uint64_t hub_rate_bytes; /* a second and client */
-	uint32_t log_level;	 /* enum log_level */
+	const char *push_url;	 /* of a hub; NULL = nothing is sent */
+	const char *push_token_file, *push_ca_file, *push_cert_file,
+		*push_key_file; /* NULL = none */
+	uint64_t spool_bytes;
+	uint32_t log_level; /* enum log_level */
 
 	struct config_origin origins[CONFIG_OPTIONS_MAX]; /* by row of the table */
 	struct strpool texts;				  /* owns all texts above */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "server/config/option.h"
+#include "server/fleet/push.h"
 #include "server/http/params.h"
 #include "server/log.h"
 
@@ -91,6 +92,14 @@ static int set_label(const struct option_spec *o, const char *name, const char *
 	return option_set_item(o, name, text, c);
 }
 
+static int set_push(const struct option_spec *o, const char *name, const char *text,
+		    struct config *c)
+{
+	int err = push_check_url(text);
+
+	return err ? err : option_set_text(o, name, text, c);
+}
+
 const struct option_spec option_table[] = {
 	/* sampling */
 	{"frequency", NULL, "HZ", "99", "samples a second from 1 to 10000",
@@ -154,6 +163,23 @@ const struct option_spec option_table[] = {
 	 "most bytes a second that a client of the hub sends, before compression", option_set_size,
 	 FIELD(hub_rate_bytes), .least = 64ull << 10, .most = 16ull << 30,
 	 .group = OPTION_GROUP_FLEET},
+
+	{"push", NULL, "URL", NULL, "http://HOST:PORT or https://HOST:PORT",
+	 "send every window to this hub, or to any other taker of OTLP profiles", set_push,
+	 FIELD(push_url), .group = OPTION_GROUP_FLEET},
+	{"push-token-file", NULL, "FILE", NULL, "a file",
+	 "file with the bearer token to send along; read anew each time", option_set_text,
+	 FIELD(push_token_file), .group = OPTION_GROUP_FLEET},
+	{"push-ca-file", NULL, "FILE", NULL, "a file",
+	 "certificates to trust instead of the system's", option_set_text, FIELD(push_ca_file),
+	 .group = OPTION_GROUP_FLEET},
+	{"push-cert-file", NULL, "FILE", NULL, "a file", "certificate to show to the hub",
+	 option_set_text, FIELD(push_cert_file), .group = OPTION_GROUP_FLEET},
+	{"push-key-file", NULL, "FILE", NULL, "a file", "key of that certificate", option_set_text,
+	 FIELD(push_key_file), .group = OPTION_GROUP_FLEET},
+	{"spool", NULL, "SIZE", "256M", "a size from 1M to 1T",
+	 "most disk space of what waits to be sent", option_set_size, FIELD(spool_bytes),
+	 .least = 1ull << 20, .most = 1ull << 40, .group = OPTION_GROUP_FLEET},
 
 	/* general */
 	{"log-level", NULL, "LEVEL", "info", "error, warn, info or debug",

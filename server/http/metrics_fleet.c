@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "server/fleet/hub.h"
+#include "server/fleet/push.h"
 #include "server/http/metrics_text.h"
 #include "server/http/service.h"
 
@@ -33,8 +35,46 @@ static void put_hub(struct buffer *out, struct hub *hub)
 		      (double)s.clients);
 }
 
+static void put_push(struct buffer *out, struct push *push)
+{
+	struct push_stats s;
+
+	push_stats(push, &s);
+	metric_single(out, "hearth_push_windows_total", "counter", "Windows to be sent.",
+		      (double)s.windows);
+	metric_single(out, "hearth_push_windows_dropped_total", "counter",
+		      "Windows that could not be spooled.", (double)s.windows_dropped);
+	metric_family(out, "hearth_push_batches_total", "counter",
+		      "Batches, by what became of them.");
+	metric_sample(out, "hearth_push_batches_total", "result", "sent", (double)s.batches_sent);
+	metric_sample(out, "hearth_push_batches_total", "result", "refused",
+		      (double)s.batches_refused);
+	metric_sample(out, "hearth_push_batches_total", "result", "dropped",
+		      (double)s.spool.dropped);
+	metric_single(out, "hearth_push_attempts_failed_total", "counter",
+		      "Attempts that will be made again.", (double)s.attempts_failed);
+	metric_single(out, "hearth_push_profiles_rejected_total", "counter",
+		      "Profiles of batches that were taken which were not.",
+		      (double)s.profiles_rejected);
+	metric_single(out, "hearth_push_bytes_total", "counter",
+		      "Bytes of batches that were taken.", (double)s.bytes_sent);
+	metric_single(out, "hearth_push_last_status", "gauge",
+		      "HTTP status of the last attempt, 0 without an answer.", s.last_status);
+	metric_single(out, "hearth_push_spool_bytes", "gauge", "Bytes that wait to be sent.",
+		      (double)s.spool.bytes);
+	metric_single(out, "hearth_push_spool_limit_bytes", "gauge",
+		      "Most bytes that wait to be sent.", (double)s.spool.limit_bytes);
+	metric_single(out, "hearth_push_spool_batches", "gauge", "Batches that wait to be sent.",
+		      (double)s.spool.files);
+	metric_single(out, "hearth_push_spool_oldest_timestamp_seconds", "gauge",
+		      "Start of the oldest window that waits, 0 without any.",
+		      (double)s.spool.oldest_wall_ns / NS_PER_S);
+}
+
 void metrics_put_fleet(struct buffer *out, const struct service *service)
 {
 	if (service->hub)
 		put_hub(out, service->hub);
+	if (service->push)
+		put_push(out, service->push);
 }
