@@ -6,15 +6,20 @@
 #include <string.h>
 
 #include "symbolizer/cfi_reader.h"
+#include "symbolizer/unwind_rule.h"
 
-#define DEBUG_FRAME_BYTES_MAX (256ull << 20) /* of a section that is stored compressed */
+#define SECTION_BYTES_MAX \
+	(512ull << 20) /* also of one that is stored compressed; the largest known have 10 MB */
 
 static void add_section(struct unwind_elf *e, const struct cfi_section *s,
 			enum unwind_source source)
 {
 	if (!s->size || e->section_count == UNWIND_ELF_SECTIONS)
 		return;
-	e->sections[e->section_count++] = *s;
+	e->sections[e->section_count] = *s;
+	if (s->size > SECTION_BYTES_MAX)
+		e->sections[e->section_count].size = SECTION_BYTES_MAX;
+	e->section_count++;
 	e->sources |= source;
 }
 
@@ -73,7 +78,7 @@ static void find_section(struct unwind_elf *e, Elf *elf, const char *wanted, boo
 		if (!name || strcmp(name, wanted))
 			continue;
 		if (sh.sh_flags & SHF_COMPRESSED) {
-			if (!gelf_getchdr(scn, &ch) || ch.ch_size > DEBUG_FRAME_BYTES_MAX ||
+			if (!gelf_getchdr(scn, &ch) || ch.ch_size > SECTION_BYTES_MAX ||
 			    elf_compress(scn, 0, 0) < 0)
 				continue;
 		}
@@ -152,7 +157,7 @@ static int read_elf(struct unwind_elf *e)
 	    !gelf_getehdr(e->main, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
 		return -ENOEXEC;
 	e->machine = eh.e_machine;
-	if (e->machine != EM_X86_64)
+	if (!unwind_arch_find(e->machine))
 		return -ENOTSUP;
 
 	int error = read_segments(e, &hdr);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "symbolizer/unwind_rule.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <elf.h>
 
 #include "base/array.h"
 #include "symbolizer/cfi_reader.h"
-
-enum { REG_RBX = 3, REG_RBP = 6, REG_RA = 16 };
 
 enum {
 	DW_OP_deref = 0x06,
@@ -32,33 +29,25 @@ enum {
 	DW_OP_nop = 0x96,
 };
 
-/** A value that an expression may compute: constant, reg + offset, or *(reg + offset) + add. */
-struct term {
-	enum { TERM_CONSTANT, TERM_REG, TERM_DEREF } kind;
-	uint64_t reg;
-	uint64_t offset;
-	uint64_t add;
-};
-
 #define TERM_STACK 8
 
-static bool is_s32(uint64_t value)
+bool unwind_is_s32(uint64_t value)
 {
 	return (int64_t)value >= INT32_MIN && (int64_t)value <= INT32_MAX;
 }
 
 /** Add or subtract a constant. Returns false if the sum is none that a rule holds. */
-static bool term_add(struct term *to, const struct term *what, bool minus)
+static bool term_add(struct unwind_term *to, const struct unwind_term *what, bool minus)
 {
-	if (what->kind != TERM_CONSTANT && (minus || to->kind != TERM_CONSTANT))
+	if (what->kind != UNWIND_TERM_CONSTANT && (minus || to->kind != UNWIND_TERM_CONSTANT))
 		return false;
 
-	struct term sum = what->kind == TERM_CONSTANT ? *to : *what;
-	uint64_t by = what->kind == TERM_CONSTANT ? what->offset : to->offset;
+	struct unwind_term sum = what->kind == UNWIND_TERM_CONSTANT ? *to : *what;
+	uint64_t by = what->kind == UNWIND_TERM_CONSTANT ? what->offset : to->offset;
 
 	if (minus)
 		by = 0 - by;
-	if (sum.kind == TERM_DEREF)
+	if (sum.kind == UNWIND_TERM_DEREF)
 		sum.add += by;
 	else
 		sum.offset += by;
@@ -66,25 +55,25 @@ static bool term_add(struct term *to, const struct term *what, bool minus)
 	return true;
 }
 
-static bool term_deref(struct term *t)
+static bool term_deref(struct unwind_term *t)
 {
-	if (t->kind != TERM_REG)
+	if (t->kind != UNWIND_TERM_REG)
 		return false;
-	t->kind = TERM_DEREF;
+	t->kind = UNWIND_TERM_DEREF;
 	t->add = 0;
 	return true;
 }
 
 /** What an operation without operands of its own on the stack pushes. Returns false if @op is another. */
-static bool term_push(struct cfi_reader *r, uint8_t op, struct term *ret)
+static bool term_push(struct cfi_reader *r, uint8_t op, struct unwind_term *ret)
 {
-	*ret = (struct term){.kind = TERM_CONSTANT};
+	*ret = (struct unwind_term){.kind = UNWIND_TERM_CONSTANT};
 	if (op >= DW_OP_lit0 && op <= DW_OP_lit31) {
 		ret->offset = op - DW_OP_lit0;
 		return true;
 	}
 	if ((op >= DW_OP_breg0 && op <= DW_OP_breg31) || op == DW_OP_bregx) {
-		ret->kind = TERM_REG;
+		ret->kind = UNWIND_TERM_REG;
 		ret->reg = op == DW_OP_bregx ? cfi_uleb(r) : (uint64_t)op - DW_OP_breg0;
 		ret->offset = (uint64_t)cfi_sleb(r);
 		return true;
@@ -103,16 +92,15 @@ static bool term_push(struct cfi_reader *r, uint8_t op, struct term *ret)
 	return false;
 }
 
-/** Evaluate an expression into one term. Returns false if it computes anything else. */
-static bool evaluate(const uint8_t *bytes, uint32_t length, struct term *ret)
+bool unwind_term_evaluate(const uint8_t *bytes, uint32_t length, struct unwind_term *ret)
 {
 	struct cfi_reader r = {bytes, bytes + length, false};
-	struct term stack[TERM_STACK];
+	struct unwind_term stack[TERM_STACK];
 	uint32_t depth = 0;
 
 	while (r.at < r.end) {
 		uint8_t op = cfi_u8(&r);
-		struct term *top = depth ? &stack[depth - 1] : NULL;
+		struct unwind_term *top = depth ? &stack[depth - 1] : NULL;
 		bool fits = true;
 
 		if (depth < TERM_STACK && term_push(&r, op, &stack[depth])) {
@@ -120,7 +108,8 @@ static bool evaluate(const uint8_t *bytes, uint32_t length, struct term *ret)
 		} else if (op == DW_OP_deref && top) {
 			fits = term_deref(top);
 		} else if (op == DW_OP_plus_uconst && top) {
-			struct term by = {.kind = TERM_CONSTANT, .offset = cfi_uleb(&r)};
+			struct unwind_term by = {.kind = UNWIND_TERM_CONSTANT,
+						 .offset = cfi_uleb(&r)};
 
 			fits = term_add(top, &by, false);
 		} else if ((op == DW_OP_plus || op == DW_OP_minus) && depth > 1) {
@@ -135,21 +124,8 @@ static bool evaluate(const uint8_t *bytes, uint32_t length, struct term *ret)
 	if (r.bad || depth != 1)
 		return false;
 	*ret = stack[0];
-	return is_s32(ret->offset) && (ret->kind != TERM_DEREF || is_s32(ret->add));
-}
-
-/**
- * The linkers' expression for a whole procedure linkage table: rsp + 8 + (((rip & 15) >= N) << 3), N = 11, or 10
- * where entries start with endbr64. Returns N, 0 for other expressions.
- */
-static uint32_t plt_threshold(const uint8_t *bytes, uint32_t length)
-{
-	static const uint8_t lazy[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22};
-
-	if (length != sizeof(lazy) || memcmp(bytes, lazy, 6) ||
-	    memcmp(bytes + 7, lazy + 7, sizeof(lazy) - 7))
-		return 0;
-	return bytes[6] == 0x3b ? 11 : bytes[6] == 0x3a ? 10 : 0;
+	return unwind_is_s32(ret->offset) &&
+	       (ret->kind != UNWIND_TERM_DEREF || unwind_is_s32(ret->add));
 }
 
 struct unwind_rule unwind_rule_command(enum unwind_cfa cfa)
@@ -157,190 +133,12 @@ struct unwind_rule unwind_rule_command(enum unwind_cfa cfa)
 	return (struct unwind_rule){.cfa = UNWIND_PACK(cfa, 0)};
 }
 
-/** Fill in the CFA's part. Returns false if the whole rule is said by it. */
-static bool put_cfa(struct unwind_rule *rule, const struct cfi_row *row)
+static const struct unwind_arch *const architectures[] = {&unwind_arch_x86};
+
+const struct unwind_arch *unwind_arch_find(uint16_t machine)
 {
-	struct term t = {
-		.kind = TERM_REG, .reg = row->cfa_reg, .offset = (uint64_t)row->cfa_offset};
-
-	if (row->cfa_is_expression) {
-		uint32_t plt = plt_threshold(row->cfa_expression, row->cfa_expression_length);
-
-		if (plt) {
-			*rule = (struct unwind_rule){.cfa = UNWIND_PACK(UNWIND_CFA_PLT, 0),
-						     .cfa_offset = (int32_t)plt};
-			return false;
-		}
-		if (!evaluate(row->cfa_expression, row->cfa_expression_length, &t))
-			t.kind = TERM_CONSTANT;
-	}
-	if (t.kind == TERM_CONSTANT || t.reg >= REG_RA || !is_s32(t.offset)) {
-		rule->cfa = UNWIND_PACK(UNWIND_CFA_EXPR, 0);
-		return true;
-	}
-	rule->cfa = UNWIND_PACK(t.kind == TERM_REG ? UNWIND_CFA_REG : UNWIND_CFA_DEREF, t.reg);
-	rule->cfa_offset = (int32_t)t.offset;
-	if (t.kind == TERM_DEREF)
-		rule->extra = (int32_t)t.add;
-	return true;
-}
-
-static void put_bp(struct unwind_rule *rule, const struct cfi_register *bp)
-{
-	struct term t;
-
-	rule->bp = UNWIND_PACK(UNWIND_REG_EXPR, 0);
-	switch ((enum cfi_kind)bp->kind) {
-	case CFI_UNSPECIFIED:
-	case CFI_UNDEFINED:
-	case CFI_SAME:
-		rule->bp = UNWIND_PACK(UNWIND_REG_SAME, 0);
-		break;
-	case CFI_OFFSET:
-		if (is_s32((uint64_t)bp->offset)) {
-			rule->bp = UNWIND_PACK(UNWIND_REG_CFA, 0);
-			rule->bp_offset = (int32_t)bp->offset;
-		}
-		break;
-	case CFI_REGISTER:
-		if ((uint64_t)bp->offset < REG_RA)
-			rule->bp = UNWIND_PACK(UNWIND_REG_REGISTER, (uint64_t)bp->offset);
-		break;
-	case CFI_EXPRESSION:
-		if (evaluate(bp->expression, bp->length, &t) && t.kind == TERM_REG &&
-		    t.reg < REG_RA) {
-			rule->bp = UNWIND_PACK(UNWIND_REG_DEREF, t.reg);
-			rule->bp_offset = (int32_t)t.offset;
-		}
-		break;
-	case CFI_VAL_OFFSET:
-	case CFI_VAL_EXPRESSION:
-		break;
-	}
-}
-
-static void put_ra(struct unwind_rule *rule, const struct cfi_register *ra)
-{
-	bool deref = UNWIND_KIND(rule->cfa) == UNWIND_CFA_DEREF;
-
-	rule->ra = UNWIND_PACK(UNWIND_REG_EXPR, 0);
-	if (ra->kind == CFI_REGISTER && (uint64_t)ra->offset < REG_RA) {
-		rule->ra = UNWIND_PACK(UNWIND_REG_REGISTER, (uint64_t)ra->offset);
-	} else if (ra->kind == CFI_OFFSET && is_s32((uint64_t)ra->offset) &&
-		   (!deref || ra->offset == -8)) {
-		rule->ra = UNWIND_PACK(UNWIND_REG_CFA, 0);
-		if (!deref)
-			rule->extra = (int32_t)ra->offset;
-	}
-}
-
-/** Where rbx is saved, for unwind_rule.flags. */
-static uint8_t base_flags(const struct cfi_register *rbx)
-{
-	int64_t slot =
-		-(int64_t)((uint64_t)rbx->offset / 8 * 8 == (uint64_t)rbx->offset ? rbx->offset / 8
-										  : 0);
-
-	if (rbx->kind == CFI_UNSPECIFIED || rbx->kind == CFI_SAME)
-		return 0;
-	if (rbx->kind == CFI_OFFSET && slot >= 1 && slot <= (int64_t)UNWIND_RULE_BASE_MAX)
-		return UNWIND_RULE_PUT_BASE(slot);
-	return UNWIND_RULE_PUT_BASE(UNWIND_RULE_BASE_LOST);
-}
-
-struct unwind_rule unwind_rule_x86(const struct cfi_row *row)
-{
-	struct unwind_rule rule = {0};
-	const struct cfi_register *ra = &row->registers[row->ra_reg];
-
-	/*
-	 * The kernel's signal frames are described by expressions only; other frames marked so (their caller's pc
-	 * is exact) by whatever describes them.
-	 */
-	if (row->signal_frame && (row->cfa_is_expression || !row->cfa_valid))
-		return unwind_rule_command(UNWIND_CFA_SIGNAL);
-	if (ra->kind == CFI_UNDEFINED || (ra->kind == CFI_UNSPECIFIED && row->cfa_valid))
-		return unwind_rule_command(UNWIND_CFA_END);
-	if (!row->cfa_valid)
-		return unwind_rule_command(UNWIND_CFA_NONE);
-	if (!put_cfa(&rule, row))
-		return rule;
-	put_bp(&rule, &row->registers[REG_RBP]);
-	put_ra(&rule, ra);
-	rule.flags = base_flags(&row->registers[REG_RBX]);
-	if (row->signal_frame) {
-		rule.flags |= UNWIND_RULE_PLAIN_SIGNAL;
-		rule.cfa = UNWIND_PACK(UNWIND_CFA_SIGNAL, UNWIND_REGNO(rule.cfa));
-	}
-	return rule;
-}
-
-/* --- text ------------------------------------------------------------------------------------------ */
-
-static const char *const reg_names[] = {"rax", "rdx", "rcx", "rbx", "rsi", "rdi",
-					"rbp", "rsp", "r8",  "r9",  "r10", "r11",
-					"r12", "r13", "r14", "r15", "rip"};
-
-const char *unwind_reg_name_x86(uint32_t reg)
-{
-	return reg < ARRAY_SIZE(reg_names) ? reg_names[reg] : "r?";
-}
-
-int unwind_reg_number_x86(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(reg_names); i++)
-		if (!strcmp(name, reg_names[i]))
-			return (int)i;
-	return -1;
-}
-
-static void format_reg(char *text, size_t size, uint8_t rule, int32_t offset)
-{
-	const char *name = unwind_reg_name_x86(UNWIND_REGNO(rule));
-
-	switch ((enum unwind_reg)UNWIND_KIND(rule)) {
-	case UNWIND_REG_SAME:
-		(void)snprintf(text, size, "u");
-		break;
-	case UNWIND_REG_CFA:
-		(void)snprintf(text, size, "c%+d", offset);
-		break;
-	case UNWIND_REG_DEREF:
-		(void)snprintf(text, size, "*(%s%+d)", name, offset);
-		break;
-	case UNWIND_REG_REGISTER:
-		(void)snprintf(text, size, "%s", name);
-		break;
-	default:
-		(void)snprintf(text, size, "expr");
-	}
-}
-
-const char *unwind_rule_format_x86(const struct unwind_rule *rule, char *text)
-{
-	uint32_t kind = UNWIND_KIND(rule->cfa);
-	const char *name = unwind_reg_name_x86(UNWIND_REGNO(rule->cfa));
-	const char *command = kind == UNWIND_CFA_NONE	  ? "none"
-			      : kind == UNWIND_CFA_END	  ? "end"
-			      : kind == UNWIND_CFA_SIGNAL ? "signal"
-			      : kind != UNWIND_CFA_PLT	  ? NULL
-			      : rule->cfa_offset == 10	  ? "plt10"
-							  : "plt11";
-	char cfa[48], bp[32], ra[32];
-
-	if (command) {
-		(void)snprintf(text, UNWIND_RULE_TEXT_BYTES, "%s - -", command);
-		return text;
-	}
-	if (kind == UNWIND_CFA_REG)
-		(void)snprintf(cfa, sizeof(cfa), "%s%+d", name, rule->cfa_offset);
-	else if (kind == UNWIND_CFA_DEREF)
-		(void)snprintf(cfa, sizeof(cfa), "*(%s%+d)%+d", name, rule->cfa_offset,
-			       rule->extra);
-	else
-		(void)snprintf(cfa, sizeof(cfa), "expr");
-	format_reg(bp, sizeof(bp), rule->bp, rule->bp_offset);
-	format_reg(ra, sizeof(ra), rule->ra, kind == UNWIND_CFA_DEREF ? -8 : rule->extra);
-	(void)snprintf(text, UNWIND_RULE_TEXT_BYTES, "%s %s %s", cfa, bp, ra);
-	return text;
+	for (size_t i = 0; i < ARRAY_SIZE(architectures); i++)
+		if (architectures[i]->machine == machine)
+			return architectures[i];
+	return NULL;
 }

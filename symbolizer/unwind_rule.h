@@ -2,12 +2,19 @@
 /*
  * Rules: from a row of call frame information to the 16 bytes that the unwinder works with, and to text.
  *
- * What differs between architectures lies in unwind_rule_<architecture>.c.
+ * What differs between architectures lies in unwind_rule_<architecture>.c and is found through struct unwind_arch.
+ *
+ * How the rules of arm64 fit the form of bpf/unwind_format.h, which has 5 bits for a register, by DWARF's numbers: the
+ * CFA is UNWIND_CFA_REG from sp (31) or x29; the frame pointer (x29) is UNWIND_REG_SAME or _CFA; the return address is
+ * UNWIND_REG_REGISTER x30 in leaves and prologues, else _CFA with its offset in `extra`. Whether it is signed
+ * (DW_CFA_AARCH64_negate_ra_state) need not be known: the unwinder strips every code pointer.
+ *
  * Thread rule: none; no state.
  */
 #ifndef HEARTH_SYMBOLIZER_UNWIND_RULE_H
 #define HEARTH_SYMBOLIZER_UNWIND_RULE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +22,36 @@
 #include "symbolizer/cfi.h"
 
 #define UNWIND_RULE_TEXT_BYTES 128
+
+/** What is particular to an architecture. */
+struct unwind_arch {
+	uint16_t machine; /* EM_* */
+	/** Make the rule of a row. */
+	struct unwind_rule (*make)(const struct cfi_row *row);
+	/** Write a rule as text, see unwind_rule_format_x86(). */
+	const char *(*format)(const struct unwind_rule *rule, char *text);
+	const uint8_t *sigreturn; /* code of the signal return trampoline */
+	size_t sigreturn_bytes;
+};
+
+/** The architecture of an ELF machine number; NULL if there are no rules for it. Static. */
+const struct unwind_arch *unwind_arch_find(uint16_t machine);
+
+extern const struct unwind_arch unwind_arch_x86;
+
+/** A value that an expression may compute: constant, reg + offset, or *(reg + offset) + add. */
+struct unwind_term {
+	enum { UNWIND_TERM_CONSTANT, UNWIND_TERM_REG, UNWIND_TERM_DEREF } kind;
+	uint64_t reg;
+	uint64_t offset;
+	uint64_t add;
+};
+
+/** Evaluate a DWARF expression into one term. Returns false if it computes anything else. */
+bool unwind_term_evaluate(const uint8_t *bytes, uint32_t length, struct unwind_term *ret);
+
+/** Whether a two's complement number fits the fields of a rule. */
+bool unwind_is_s32(uint64_t value);
 
 /**
  * Make the rule of a row, x86-64. What the unwinder cannot evaluate becomes the kinds *_EXPR; a row without a valid

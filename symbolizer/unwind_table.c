@@ -32,6 +32,7 @@ struct fde {
 
 struct builder {
 	const struct unwind_elf *elf;
+	const struct unwind_arch *arch;
 	uint64_t base; /* start of the first page of code */
 	uint64_t end;  /* of code */
 	uint32_t rank; /* of the section at hand */
@@ -117,7 +118,7 @@ static void take_row(void *arg, uint64_t start, const struct cfi_row *row)
 	if (b->error || at >= fde->end)
 		return;
 
-	struct unwind_rule rule = unwind_rule_x86(row);
+	struct unwind_rule rule = b->arch->make(row);
 	uint32_t id = rule_id(b, &rule);
 
 	if (fde->row_count && b->rows[b->row_count - 1].rule == id)
@@ -190,15 +191,18 @@ static void lay_fde(struct builder *b, const struct fde *fde, uint32_t from, uin
 static uint32_t find_limit(const struct builder *b, size_t i, uint32_t from)
 {
 	const struct fde *f = &b->fdes[i];
-	size_t end = b->fde_count - i > OVERLAPS_MAX ? i + OVERLAPS_MAX : b->fde_count;
+	uint32_t looked_at = 0;
 
-	for (size_t k = i + 1; k < end; k++) {
-		if (b->fdes[k].start >= f->end)
-			return f->end;
+	for (size_t k = i + 1; k < b->fde_count && b->fdes[k].start < f->end; k++) {
+		/* Of those that start together each section's first is laid: they are gone over once. */
+		if (b->fdes[k].start == f->start)
+			continue;
 		if (b->fdes[k].start > from && b->fdes[k].rank <= f->rank)
 			return b->fdes[k].start;
+		if (++looked_at == OVERLAPS_MAX)
+			return from;
 	}
-	return end < b->fde_count && b->fdes[end].start < f->end ? from : f->end;
+	return f->end;
 }
 
 /**
@@ -290,12 +294,13 @@ static void find_trampolines(struct builder *b)
 		const uint8_t *at = s->bytes, *end = s->bytes + s->file_bytes;
 
 		while (at && found < TRAMPOLINES_MAX &&
-		       (at = memmem(at, (size_t)(end - at), UNWIND_SIGRETURN_X86,
-				    UNWIND_SIGRETURN_X86_BYTES))) {
+		       (at = memmem(at, (size_t)(end - at), b->arch->sigreturn,
+				    b->arch->sigreturn_bytes))) {
 			uint32_t start = (uint32_t)(s->vaddr + (uint64_t)(at - s->bytes) - b->base);
 
 			if (start)
-				lay_signal(b, start - 1, start + UNWIND_SIGRETURN_X86_BYTES);
+				lay_signal(b, start - 1,
+					   start + (uint32_t)b->arch->sigreturn_bytes);
 			at++;
 			found++;
 		}
@@ -373,7 +378,7 @@ int unwind_table_build(int fd, int debug_fd, struct unwind_file **ret)
 	if (error)
 		return error;
 
-	struct builder b = {.elf = &elf};
+	struct builder b = {.elf = &elf, .arch = unwind_arch_find(elf.machine)};
 
 	error = build(&b, ret);
 	builder_release(&b);
@@ -389,7 +394,7 @@ int unwind_table_build_memory(const void *image, size_t size, struct unwind_file
 	if (error)
 		return error;
 
-	struct builder b = {.elf = &elf};
+	struct builder b = {.elf = &elf, .arch = unwind_arch_find(elf.machine)};
 
 	error = build(&b, ret);
 	builder_release(&b);

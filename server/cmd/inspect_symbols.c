@@ -9,7 +9,6 @@
 #include "server/cmd/inspect.h"
 #include "server/cmd/symbols.h"
 #include "symbolizer/reason.h"
-#include "symbolizer/unwind_table.h"
 
 static int flush(const char *what)
 {
@@ -86,20 +85,22 @@ static void print_files(const struct symbols *s)
 
 static void print_unwind(const struct symbols *s)
 {
-	struct unwind_file *file;
-	int err = unwind_table_build(binary_fd(s->binary), s->files.debug_fd, &file);
+	struct table_outcome outcome = {0};
+	const struct table_facts *f = &outcome.facts;
+	int err = inspect_table(s->binary, &outcome);
 
-	if (err == -ENODATA)
-		printf("unwind: none; no code or no call frame information (.eh_frame, .debug_frame)\n");
-	else if (err == -ENOTSUP)
-		printf("unwind: none; another machine than x86-64\n");
-	else if (err)
-		printf("unwind: none; %s\n", strerror(-err));
+	if (err || !outcome.file)
+		printf("unwind: none; %s\n", err ? strerror(-err) : f->reason);
 	else
-		printf("unwind: %" PRIu32 " rows, %" PRIu32 " rules\n",
-		       unwind_file_header(file)->row_count, unwind_file_header(file)->rule_count);
-	if (!err)
-		unwind_file_unref(file);
+		printf("unwind: %" PRIu32 " rows, %" PRIu32 " rules from %s; %" PRIu32
+		       " rows need an expression\n",
+		       f->row_count, f->rule_count,
+		       f->sources & UNWIND_SOURCE_DEBUG_FILE ? "the debug file"
+		       : f->sources & (UNWIND_SOURCE_EH_FRAME | UNWIND_SOURCE_EH_FRAME_HDR)
+			       ? ".eh_frame"
+			       : ".debug_frame",
+		       f->expression_count);
+	unwind_file_unref(outcome.file);
 }
 
 static void print_symbols(const struct symbols *s)

@@ -35,7 +35,8 @@ static int in_cage(const struct sandbox_limits *limits, int (*check)(int fd))
 	assert_int_equal(sandbox_create(&s), 0);
 	pid_t pid = fork();
 	if (!pid)
-		_exit(sandbox_enter(s, limits) ? 99 : check(fd));
+		/* Not _exit(2): a sanitizer looks for leaks there, which the cage forbids. */
+		(void)syscall(SYS_exit_group, sandbox_enter(s, limits) ? 99 : check(fd));
 	sandbox_destroy(s);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	close(fd);
