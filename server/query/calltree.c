@@ -83,35 +83,116 @@ static int find_label(struct calltree *t, const struct profile *p, uint32_t labe
 	return err ? err : find_child(t, 0, key, ret);
 }
 
-static int find_leaf(struct calltree *t, const struct profile *p, const struct profile_sample *s,
-		     const uint32_t *map, uint32_t *ret)
+/* The way from the root to where the sample before ended: the next one shares most of it. */
+struct adding {
+	struct calltree *tree;
+	const struct profile *profile;
+	const uint32_t *map; /* from functions to keys */
+	uint32_t *nodes;     /* owned; behind each frame of `before`, from the root */
+	size_t node_capacity;
+	const struct profile_stack *before; /* NULL = none */
+	uint32_t labels, label_node;
+};
+
+static void adding_release(struct adding *a)
 {
+	free(a->nodes);
+}
+
+static int add_frame(const struct adding *a, uint32_t frame_id, uint32_t *node)
+{
+	const struct profile *p = a->profile;
+	const struct profile_frame *frame = &p->frames[frame_id];
+	int err = 0;
+
+	for (uint32_t i = frame->line_count; !err && i-- > 0;)
+		err = find_child(a->tree, *node, a->map[p->lines[frame->line_first + i].function],
+				 node);
+	return err;
+}
+
+/* How many frames two stacks share, counted from the root. */
+static uint32_t shared_frames(const struct profile *p, const struct profile_stack *a,
+			      const struct profile_stack *b)
+{
+	const uint32_t *a_end = p->stack_frames + a->first + a->count;
+	const uint32_t *b_end = p->stack_frames + b->first + b->count;
+	uint32_t least = a->count < b->count ? a->count : b->count;
+	uint32_t shared = 0;
+
+	while (shared < least && a_end[-1 - (int64_t)shared] == b_end[-1 - (int64_t)shared])
+		shared++;
+	return shared;
+}
+
+static int find_leaf(struct adding *a, const struct profile_sample *s, uint32_t *ret)
+{
+	const struct profile *p = a->profile;
 	const struct profile_stack *stack = &p->stacks[s->stack];
-	uint32_t node = 0;
-	int err = find_label(t, p, s->labels, &node);
+	bool same_labels = a->before && a->labels == s->labels;
+	uint32_t shared = same_labels ? shared_frames(p, a->before, stack) : 0;
+	int err = same_labels ? 0 : find_label(a->tree, p, s->labels, &a->label_node);
 
-	for (uint32_t i = stack->count; i-- > 0;) {
-		const struct profile_frame *frame = &p->frames[p->stack_frames[stack->first + i]];
+	if (!err)
+		err = array_reserve((void **)&a->nodes, &a->node_capacity, stack->count + 1u,
+				    sizeof(*a->nodes));
 
-		for (uint32_t j = frame->line_count; !err && j-- > 0;)
-			err = find_child(t, node, map[p->lines[frame->line_first + j].function],
-					 &node);
+	uint32_t node = shared ? a->nodes[shared - 1] : a->label_node;
+
+	for (uint32_t i = shared; !err && i < stack->count; i++) {
+		err = add_frame(a, p->stack_frames[stack->first + stack->count - 1 - i], &node);
+		a->nodes[i] = node;
 	}
+	a->before = stack;
+	a->labels = s->labels;
 	*ret = node;
 	return err;
+}
+
+/* Samples by their labels, then by their stacks, which stand about in the order of their roots: two counting sorts. */
+static int order_samples(const struct profile *p, uint32_t **ret)
+{
+	size_t most = p->stack_count > p->label_set_count ? p->stack_count : p->label_set_count;
+	auto_free uint32_t *heads = calloc(most + 1, sizeof(*heads));
+	auto_free uint32_t *by_stack = calloc(p->sample_count + 1, sizeof(*by_stack));
+	auto_free uint32_t *by_labels = calloc(p->sample_count + 1, sizeof(*by_labels));
+
+	if (!heads || !by_stack || !by_labels)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->sample_count; i++)
+		heads[p->samples[i].stack + 1]++;
+	for (size_t i = 1; i <= most; i++)
+		heads[i] += heads[i - 1];
+	for (size_t i = 0; i < p->sample_count; i++)
+		by_stack[heads[p->samples[i].stack]++] = (uint32_t)i;
+	memset(heads, 0, (most + 1) * sizeof(*heads));
+	for (size_t i = 0; i < p->sample_count; i++)
+		heads[p->samples[i].labels + 1]++;
+	for (size_t i = 1; i <= most; i++)
+		heads[i] += heads[i - 1];
+	for (size_t i = 0; i < p->sample_count; i++)
+		by_labels[heads[p->samples[by_stack[i]].labels]++] = by_stack[i];
+	*ret = take_ptr(by_labels);
+	return 0;
 }
 
 int calltree_add(struct calltree *t, const struct profile *p, enum calltree_side side)
 {
 	auto_free uint32_t *map = NULL;
+	auto_free uint32_t *order = NULL;
+	CLEANUP(adding_release) struct adding a = {.tree = t, .profile = p};
 	int err = keytable_map(&t->keys, p, &map);
 
+	a.map = map;
+	if (!err)
+		err = order_samples(p, &order);
 	for (size_t i = 0; !err && i < p->sample_count; i++) {
+		const struct profile_sample *s = &p->samples[order[i]];
 		uint32_t leaf;
 
-		err = find_leaf(t, p, &p->samples[i], map, &leaf);
+		err = find_leaf(&a, s, &leaf);
 		if (!err)
-			t->nodes[leaf].self[side] += p->samples[i].count;
+			t->nodes[leaf].self[side] += s->count;
 	}
 	return err;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "server/query/profile.h"
@@ -23,6 +24,8 @@
 struct merge {
 	struct profile *p;
 	const struct window *w;
+	uint64_t from_ns, to_ns; /* the time that is wanted */
+	uint32_t *strings;
 	uint32_t *binaries;
 	uint32_t *frames;
 	uint32_t *stacks;
@@ -34,6 +37,7 @@ struct merge {
 
 static void merge_release(struct merge *m)
 {
+	free(m->strings);
 	free(m->binaries);
 	free(m->frames);
 	free(m->stacks);
@@ -46,12 +50,14 @@ static int merge_prepare(struct merge *m, const struct profile_filter *filter)
 {
 	const struct window *w = m->w;
 
+	m->strings = calloc(strpool_count(&w->strings), sizeof(*m->strings));
 	m->binaries = calloc(w->binary_count + 1u, sizeof(*m->binaries));
 	m->frames = calloc(w->frame_count + 1u, sizeof(*m->frames));
 	m->stacks = calloc(w->stack_count + 1u, sizeof(*m->stacks));
 	m->label_sets = calloc(w->label_set_count + 1u, sizeof(*m->label_sets));
 	m->matches = malloc(w->label_set_count + 1u);
-	if (!m->binaries || !m->frames || !m->stacks || !m->label_sets || !m->matches)
+	if (!m->strings || !m->binaries || !m->frames || !m->stacks || !m->label_sets ||
+	    !m->matches)
 		return -ENOMEM;
 
 	if (filter && filter->labels)
@@ -95,6 +101,19 @@ static int map_binary(struct merge *m, uint32_t id, uint32_t *ret)
 	return 0;
 }
 
+static int map_string(struct merge *m, uint32_t id, uint32_t *ret)
+{
+	if (!m->strings[id]) {
+		uint32_t mapped;
+
+		if (strpool_add(&m->p->strings, strpool_get(&m->w->strings, id), &mapped))
+			return -ENOMEM;
+		m->strings[id] = mapped + 1;
+	}
+	*ret = m->strings[id] - 1;
+	return 0;
+}
+
 static bool same_frame(const struct profile_frame *a, const struct profile_frame *b)
 {
 	return a->addr == b->addr && a->binary == b->binary && a->name == b->name &&
@@ -132,8 +151,7 @@ static int map_frame(struct merge *m, uint32_t id, uint32_t *ret)
 		int err = map_binary(m, from->binary, &frame.binary);
 
 		if (!err)
-			err = strpool_add(&m->p->strings, strpool_get(&m->w->strings, from->name),
-					  &frame.name);
+			err = map_string(m, from->name, &frame.name);
 		if (!err)
 			err = add_frame(m->p, &frame, &mapped);
 		if (err)
@@ -339,15 +357,40 @@ static int add_sample(struct merge *m, const struct window_sample *s)
 	return 0;
 }
 
-static int add_samples(struct merge *m, uint64_t from_ns, uint64_t to_ns)
+static bool is_wanted(const struct merge *m, const struct window_sample *s)
+{
+	uint64_t time_ns = m->w->wall_start_ns + s->time_us * NS_PER_US;
+
+	return time_ns >= m->from_ns && time_ns < m->to_ns && m->matches[s->labels];
+}
+
+/* In the order in which stacks lie in memory, and not in which samples name them: neighbours share their frames. */
+static int map_stacks(struct merge *m)
+{
+	const struct window *w = m->w;
+	auto_free uint8_t *used = calloc(w->stack_count + 1u, sizeof(*used));
+	int err = used ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < w->sample_count && !err; i++)
+		if (is_wanted(m, &w->samples[i]))
+			used[w->samples[i].stack] = 1;
+	for (uint32_t i = 0; i < w->stack_count && !err; i++) {
+		uint32_t mapped;
+
+		if (used[i])
+			err = map_stack(m, i, &mapped);
+	}
+	return err;
+}
+
+static int add_samples(struct merge *m)
 {
 	const struct window *w = m->w;
 
 	for (uint32_t i = 0; i < w->sample_count; i++) {
 		const struct window_sample *s = &w->samples[i];
-		uint64_t time_ns = w->wall_start_ns + s->time_us * NS_PER_US;
 
-		if (time_ns < from_ns || time_ns >= to_ns || !m->matches[s->labels])
+		if (!is_wanted(m, s))
 			continue;
 
 		int err = add_sample(m, s);
@@ -380,15 +423,21 @@ static void cover(struct profile *p, const struct window *w, uint64_t from_ns, u
 int profile_add_window(struct profile *p, const struct window *w,
 		       const struct profile_filter *filter)
 {
-	CLEANUP(merge_release) struct merge m = {.p = p, .w = w};
-	uint64_t from_ns = filter ? filter->wall_from_ns : 0;
-	uint64_t to_ns = filter && filter->wall_to_ns ? filter->wall_to_ns : UINT64_MAX;
+	CLEANUP(merge_release)
+	struct merge m = {
+		.p = p,
+		.w = w,
+		.from_ns = filter ? filter->wall_from_ns : 0,
+		.to_ns = filter && filter->wall_to_ns ? filter->wall_to_ns : UINT64_MAX,
+	};
 
-	if (w->wall_start_ns >= to_ns || w->wall_end_ns <= from_ns)
+	if (w->wall_start_ns >= m.to_ns || w->wall_end_ns <= m.from_ns)
 		return 0;
-	cover(p, w, from_ns, to_ns);
+	cover(p, w, m.from_ns, m.to_ns);
 
 	int err = merge_prepare(&m, filter);
 
-	return err ? err : add_samples(&m, from_ns, to_ns);
+	if (!err)
+		err = map_stacks(&m);
+	return err ? err : add_samples(&m);
 }

@@ -48,8 +48,10 @@ static void count_frames(struct query_engine *e, const struct profile *p)
 static int merge(struct query_engine *e, const struct query *q, struct profile *p)
 {
 	CLEANUP(label_filter_destroyp) struct label_filter *labels = NULL;
-	int err = label_filter_create(q->selector, &labels);
+	int err = 0;
 
+	if (q->selector && selector_count(q->selector))
+		err = label_filter_create(q->selector, &labels);
 	if (err)
 		return err;
 

@@ -99,6 +99,7 @@ int segment_block_finish(struct segment_block_writer *b, int level, struct buffe
 /** Windows being read, one by one. */
 struct segment_block_reader {
 	const struct segment_dict *dict; /* borrowed */
+	bool without_times;
 	struct pack columns;
 	struct byte_reader readers[BLOCK_COLUMN_COUNT];
 	struct segment_sample *samples; /* owned; of the window read last */
@@ -109,12 +110,14 @@ struct segment_block_reader {
  * Start reading a block.
  *
  * @d: borrowed while reading; holds all that came before the block
+ * @without_times: all samples stand at the start of their window, and what says otherwise is not decompressed;
+ *                 for blocks of detail only
  * @ret: on success release with segment_block_reader_release()
  *
  * Returns 0; -EBADMSG if the bytes are damaged; -ENOMEM.
  */
 int segment_block_open(const struct segment_dict *d, const void *bytes, size_t length,
-		       struct segment_block_reader *ret);
+		       bool without_times, struct segment_block_reader *ret);
 
 /** Free what it holds; NULL allowed. */
 void segment_block_reader_release(struct segment_block_reader *r);

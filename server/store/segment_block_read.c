@@ -10,11 +10,13 @@
 #include "server/store/segment_block.h"
 
 int segment_block_open(const struct segment_dict *d, const void *bytes, size_t length,
-		       struct segment_block_reader *ret)
+		       bool without_times, struct segment_block_reader *ret)
 {
-	*ret = (struct segment_block_reader){.dict = d};
+	const unsigned int times = 1u << BLOCK_TICKS | 1u << BLOCK_OFFSETS;
 
-	int err = pack_read(bytes, length, &ret->columns);
+	*ret = (struct segment_block_reader){.dict = d, .without_times = without_times};
+
+	int err = pack_read(bytes, length, without_times ? times : 0, &ret->columns);
 
 	if (err)
 		return err;
@@ -58,11 +60,19 @@ static int read_head(struct byte_reader *r, struct segment_window *w)
 	return r->bad ? -EBADMSG : 0;
 }
 
-static int find_series(const struct segment_dict *d, uint64_t labels, uint64_t rank, uint32_t *ret)
+/* The series of a label set; one without any if the bytes are damaged. */
+static const struct series_list *find_list(const struct segment_dict *d, uint64_t labels)
 {
-	if (labels >= d->list_count || rank >= d->lists[labels].count)
+	static const struct series_list none;
+
+	return labels < d->list_count ? &d->lists[labels] : &none;
+}
+
+static int find_series(const struct series_list *list, uint64_t rank, uint32_t *ret)
+{
+	if (rank >= list->count)
 		return -EBADMSG;
-	*ret = d->lists[labels].series[rank];
+	*ret = list->series[rank];
 	return 0;
 }
 
@@ -74,31 +84,46 @@ static int read_weight(struct segment_block_reader *r, uint32_t *ret)
 	return weights->bad ? -EBADMSG : 0;
 }
 
-static int read_run(struct segment_block_reader *r, const struct segment_window *w,
-		    struct segment_sample *samples, size_t count)
+static int read_times(struct segment_block_reader *r, const struct segment_window *w,
+		      struct segment_sample *samples, size_t count)
 {
 	uint64_t period_us = w->period_ns / NS_PER_US;
 	uint64_t time_us = 0;
-	uint64_t labels = UINT64_MAX;
 
 	if (!period_us || period_us > UINT32_MAX)
 		period_us = SEGMENT_TIME_UNIT_US;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t ticks = take_below(&r->readers[BLOCK_TICKS], UINT32_MAX);
 		uint64_t units = (uint64_t)take_signed(&r->readers[BLOCK_OFFSETS]);
-		uint64_t code = take_varint(&r->readers[BLOCK_LABELS]);
-		uint64_t rank = take_varint(&r->readers[BLOCK_RANKS]);
 
 		time_us += ticks * period_us + units * SEGMENT_TIME_UNIT_US;
-		if (code)
-			labels = code - 1;
-		if (time_us > UINT32_MAX ||
-		    find_series(r->dict, labels, rank, &samples[i].series) ||
-		    read_weight(r, &samples[i].weight))
+		if (time_us > UINT32_MAX)
 			return -EBADMSG;
 		samples[i].time_us = (uint32_t)time_us;
 	}
-	return is_bad(r) ? -EBADMSG : 0;
+	return 0;
+}
+
+static int read_run(struct segment_block_reader *r, const struct segment_window *w,
+		    struct segment_sample *samples, size_t count)
+{
+	const struct series_list *list = find_list(r->dict, UINT64_MAX);
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t code = take_varint(&r->readers[BLOCK_LABELS]);
+		uint64_t rank = take_varint(&r->readers[BLOCK_RANKS]);
+
+		if (code)
+			list = find_list(r->dict, code - 1);
+		if (find_series(list, rank, &samples[i].series) ||
+		    read_weight(r, &samples[i].weight))
+			return -EBADMSG;
+		samples[i].time_us = 0;
+	}
+
+	int err = r->without_times ? 0 : read_times(r, w, samples, count);
+
+	return !err && is_bad(r) ? -EBADMSG : err;
 }
 
 static int read_detail(struct segment_block_reader *r, const struct segment_window *w)
@@ -136,14 +161,16 @@ static int read_totals(struct segment_block_reader *r, const struct segment_wind
 		uint64_t count = take_varint(&r->readers[BLOCK_COUNTS]);
 
 		labels += take_varint(&r->readers[BLOCK_LABELS]);
+
+		const struct series_list *list = find_list(r->dict, labels);
+
 		if (!count || count > w->sample_count - at)
 			return -EBADMSG;
 		for (; count--; at++) {
 			struct segment_sample *s = &r->samples[at];
 
 			rank += take_varint(&r->readers[BLOCK_RANKS]);
-			if (find_series(r->dict, labels, rank, &s->series) ||
-			    read_weight(r, &s->weight))
+			if (find_series(list, rank, &s->series) || read_weight(r, &s->weight))
 				return -EBADMSG;
 			s->time_us = 0;
 			s->cpu = 0;

@@ -155,10 +155,15 @@ static uint64_t read_checksum(const uint8_t *bytes)
 	return sum;
 }
 
+/* @ret: NULL = step over it */
 static int read_column(struct byte_reader *r, uint32_t raw, uint32_t stored, struct buffer *ret)
 {
 	if (stored > (size_t)(r->end - r->at))
 		return -EBADMSG;
+	if (!ret) {
+		r->at += stored;
+		return 0;
+	}
 
 	char *room = buffer_reserve(ret, raw + 1);
 
@@ -175,7 +180,7 @@ static int read_column(struct byte_reader *r, uint32_t raw, uint32_t stored, str
 
 DEFINE_CLEANUP(pack_release, struct pack *)
 
-int pack_read(const void *bytes, size_t length, struct pack *ret)
+int pack_read(const void *bytes, size_t length, unsigned int without, struct pack *ret)
 {
 	struct pack read = {0};
 	CLEANUP(pack_releasep) struct pack *p = &read;
@@ -204,7 +209,8 @@ int pack_read(const void *bytes, size_t length, struct pack *ret)
 	if (r.bad || raw_bytes > PACK_BYTES_MAX)
 		return -EBADMSG;
 	for (size_t i = 0; i < p->count; i++) {
-		int err = read_column(&r, raw[i], stored[i], &p->columns[i]);
+		bool wanted = !(without >> i & 1);
+		int err = read_column(&r, raw[i], stored[i], wanted ? &p->columns[i] : NULL);
 
 		if (err)
 			return err;

@@ -101,10 +101,11 @@ int pack_write(const struct pack *p, int level, struct buffer *out);
 /**
  * Check and decompress.
  *
+ * @without: bit 1 << N = leave column N empty
  * @ret: empty; on success release with pack_release()
  *
  * Returns 0; -EBADMSG if the bytes are damaged; -ENOMEM.
  */
-int pack_read(const void *bytes, size_t length, struct pack *ret);
+int pack_read(const void *bytes, size_t length, unsigned int without, struct pack *ret);
 
 #endif

@@ -310,7 +310,7 @@ int segment_dict_read(struct segment_dict *d, const void *bytes, size_t length)
 	struct segment_dict_mark before = segment_dict_mark(d);
 	struct pack columns = {0};
 	CLEANUP(pack_releasep) struct pack *p = &columns;
-	int err = pack_read(bytes, length, p);
+	int err = pack_read(bytes, length, 0, p);
 
 	if (!err && p->count != DICT_COLUMN_COUNT)
 		err = -EBADMSG;

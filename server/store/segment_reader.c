@@ -82,14 +82,15 @@ int segment_reader_dict(struct segment_reader *r, int64_t id, const struct segme
 	return 0;
 }
 
-int segment_reader_block(struct segment_reader *r, int64_t id, struct segment_block_reader *ret)
+int segment_reader_block(struct segment_reader *r, int64_t id, bool without_times,
+			 struct segment_block_reader *ret)
 {
 	auto_buffer data = BUFFER_INIT;
 	int err = segment_file_fetch(r->file, id, SEGMENT_DATA, &data);
 
 	if (err)
 		return err == -ENOENT ? -EBADMSG : err;
-	return segment_block_open(&r->dict, data.bytes, data.length, ret);
+	return segment_block_open(&r->dict, data.bytes, data.length, without_times, ret);
 }
 
 size_t segment_reader_bytes(const struct segment_reader *r)

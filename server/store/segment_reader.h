@@ -44,11 +44,13 @@ int segment_reader_dict(struct segment_reader *r, int64_t id, const struct segme
 /**
  * Start reading a block whose dictionary was read.
  *
+ * @without_times: as for segment_block_open()
  * @ret: on success release with segment_block_reader_release(); borrows the dictionary
  *
  * Returns as segment_reader_dict().
  */
-int segment_reader_block(struct segment_reader *r, int64_t id, struct segment_block_reader *ret);
+int segment_reader_block(struct segment_reader *r, int64_t id, bool without_times,
+			 struct segment_block_reader *ret);
 
 /** Bytes of memory it holds. */
 size_t segment_reader_bytes(const struct segment_reader *r);

@@ -47,7 +47,7 @@ static int for_each_in_block(struct sealing *g, int64_t id, window_fn fn)
 {
 	struct segment_block_reader opened = {0};
 	CLEANUP(segment_block_reader_releasep) struct segment_block_reader *block = &opened;
-	int err = segment_reader_block(g->reader, id, block);
+	int err = segment_reader_block(g->reader, id, false, block);
 
 	while (!err) {
 		struct segment_window w;

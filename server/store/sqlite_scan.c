@@ -56,7 +56,10 @@ static int read_block(struct sqlite_reading *g, const struct piece *piece)
 {
 	struct segment_block_reader opened = {0};
 	CLEANUP(segment_block_reader_releasep) struct segment_block_reader *block = &opened;
-	int err = segment_reader_block(g->segment->reader, piece->row.id, block);
+	bool whole = piece->from_ns <= piece->row.start_ns && piece->to_ns >= piece->row.end_ns;
+	bool without_times =
+		g->segment->tier == TIER_DETAIL && whole && g->scan->resolution_ns == STORE_TOTALS;
+	int err = segment_reader_block(g->segment->reader, piece->row.id, without_times, block);
 
 	while (!err) {
 		struct segment_window w;
@@ -184,7 +187,8 @@ int sqlite_scan_plan(struct store_sqlite *s, struct plan *p, const struct store_
 	CLEANUP(label_filter_destroyp) struct label_filter *filter = NULL;
 	CLEANUP(sqlite_reading_release)
 	struct sqlite_reading g = {.store = s, .scan = scan, .visit = visit, .arg = arg};
-	int result = scan->selector ? label_filter_create(scan->selector, &filter) : 0;
+	bool selects = scan->selector && selector_count(scan->selector);
+	int result = selects ? label_filter_create(scan->selector, &filter) : 0;
 
 	for (size_t i = 0; i < p->count && !result;) {
 		size_t count = 1;

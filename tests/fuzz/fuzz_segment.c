@@ -26,12 +26,12 @@ static void make_pack(const uint8_t **data, size_t *size, size_t columns, struct
 	pack_release(&p);
 }
 
-static void read_block(const struct segment_dict *d, const struct buffer *bytes)
+static void read_block(const struct segment_dict *d, const struct buffer *bytes, bool without_times)
 {
 	CLEANUP(segment_block_reader_release) struct segment_block_reader reader = {0};
 	struct segment_window w;
 
-	if (segment_block_open(d, bytes->bytes, bytes->length, &reader))
+	if (segment_block_open(d, bytes->bytes, bytes->length, without_times, &reader))
 		return;
 	while (!segment_block_next(&reader, &w))
 		for (size_t i = 0; i < w.sample_count; i++)
@@ -58,8 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size--;
 		make_pack(&data, &size, DICT_COLUMN_COUNT, &dict);
 		make_pack(&data, &size, BLOCK_COLUMN_COUNT, &block);
-		if (!segment_dict_read(&d, dict.bytes, dict.length))
-			read_block(&d, &block);
+		if (!segment_dict_read(&d, dict.bytes, dict.length)) {
+			read_block(&d, &block, false);
+			read_block(&d, &block, true);
+		}
 	}
 	segment_dict_release(&d);
 	return 0;

@@ -151,7 +151,7 @@ static int load_block(struct loading *l, int64_t id)
 {
 	struct segment_block_reader opened = {0};
 	CLEANUP(segment_block_reader_releasep) struct segment_block_reader *block = &opened;
-	int err = segment_reader_block(l->r->reader, id, block);
+	int err = segment_reader_block(l->r->reader, id, false, block);
 
 	while (!err) {
 		struct segment_window w;
