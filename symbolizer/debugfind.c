@@ -26,6 +26,28 @@ struct place {
 
 DEFINE_CLEANUP(elfhead_release, struct elfhead *)
 
+void debugfind_note(struct debugfiles *files, const char *result, const char *place,
+		    const char *path)
+{
+	size_t at = strlen(files->tried);
+	size_t room = sizeof(files->tried) - at;
+	int length = snprintf(files->tried + at, room, "%s %s %s\n", result, place, path);
+
+	/* A name with a line break would pass for two. */
+	if (length < 0 || (size_t)length >= room || strchr(path, '\n'))
+		files->tried[at] = '\0';
+}
+
+static void note_candidate(struct debugfiles *files, struct place place, int fd, bool accepted)
+{
+	const char *result = accepted	     ? "found"
+			     : fd >= 0	     ? "mismatch"
+			     : fd == -ENOENT ? "missing"
+					     : "unreadable";
+
+	debugfind_note(files, result, place.root_fd < 0 ? "host" : "process", files->debug_path);
+}
+
 /* Keeps a descriptor if it is of a regular file. */
 static int check_regular(int fd)
 {
@@ -106,8 +128,9 @@ static enum match match_crc(int fd, uint32_t wanted)
 	return count < 0 ? MATCH_UNKNOWN : crc == wanted ? MATCH_YES : MATCH_NO;
 }
 
-/* Takes an opened candidate if it belongs to the binary; closes it if not. */
-static bool accept(const struct binary *b, int fd, const uint32_t *crc, struct debugfiles *files)
+/* Whether an opened candidate belongs to the binary; closes it if not. */
+static bool check_candidate(const struct binary *b, int fd, const uint32_t *crc,
+			    struct debugfiles *files)
 {
 	enum match match = MATCH_NO;
 
@@ -129,6 +152,17 @@ static bool accept(const struct binary *b, int fd, const uint32_t *crc, struct d
 	return false;
 }
 
+/* Takes the file at files->debug_path if it belongs to the binary. @crc: NULL = only the build id tells. */
+static bool try_path(const struct binary *b, struct place place, const uint32_t *crc,
+		     struct debugfiles *files)
+{
+	int fd = open_in(place, files->debug_path);
+	bool accepted = check_candidate(b, fd, crc, files);
+
+	note_candidate(files, place, fd, accepted);
+	return accepted;
+}
+
 /* DIR/.build-id/xx/yyyy.debug; false if the id is too short for that or the path too long. */
 static bool build_id_path(const char *dir, const struct build_id *id, char *path)
 {
@@ -148,7 +182,7 @@ static bool find_by_build_id(const struct binary *b, struct place place, const c
 		return false;
 	for (; *dirs; dirs++)
 		if (build_id_path(*dirs, binary_build_id(b), files->debug_path) &&
-		    accept(b, open_in(place, files->debug_path), NULL, files))
+		    try_path(b, place, NULL, files))
 			return true;
 	return false;
 }
@@ -188,12 +222,12 @@ static bool find_by_link(const struct binary *b, struct place place, const char 
 	for (const char *const *s = beside; *s; s++)
 		if (snprintf(path, DEBUGFIND_PATH_MAX, "%s%s/%s", directory, *s, link) <
 			    DEBUGFIND_PATH_MAX &&
-		    accept(b, open_in(place, path), &crc, files))
+		    try_path(b, place, &crc, files))
 			return true;
 	for (; *dirs; dirs++)
 		if (snprintf(path, DEBUGFIND_PATH_MAX, "%s%s/%s", *dirs, directory, link) <
 			    DEBUGFIND_PATH_MAX &&
-		    accept(b, open_in(place, path), &crc, files))
+		    try_path(b, place, &crc, files))
 			return true;
 	return false;
 }

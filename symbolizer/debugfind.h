@@ -19,14 +19,21 @@
 
 #include "symbolizer/binary.h"
 
-#define DEBUGFIND_PATH_MAX 4096
-#define DEBUGFIND_CRC_MAX  (4ull << 30) /* bytes of a file whose CRC is taken */
+#define DEBUGFIND_PATH_MAX    4096
+#define DEBUGFIND_TRIED_BYTES 2048	   /* of the list of what was tried */
+#define DEBUGFIND_CRC_MAX     (4ull << 30) /* bytes of a file whose CRC is taken */
 
 /** The files found; -1 and "" where there is none. */
 struct debugfiles {
 	int debug_fd, alt_fd, dwp_fd; /* owned */
 	char debug_path[DEBUGFIND_PATH_MAX];
 	char alt_path[DEBUGFIND_PATH_MAX];
+	/*
+	 * Where was looked, in this order: a line each of "RESULT PLACE PATH\n". RESULT: found, missing, mismatch (of
+	 * another build), unreadable. PLACE: process (below its root), host, or what else there is to ask. Ends with a
+	 * whole line, NUL-terminated.
+	 */
+	char tried[DEBUGFIND_TRIED_BYTES];
 	bool debug_mismatch; /* a file was there but belongs to another build */
 	bool alt_wanted;     /* there is a .gnu_debugaltlink */
 };
@@ -50,6 +57,10 @@ void debugfind(const struct binary *b, const char *const *debug_dirs, struct deb
  */
 int debugfind_given(const struct binary *b, const char *path, const char *const *debug_dirs,
 		    struct debugfiles *ret);
+
+/** Append a line to @files->tried, unless it does not fit; @place and @result without blanks. */
+void debugfind_note(struct debugfiles *files, const char *result, const char *place,
+		    const char *path);
 
 /** Close the files. */
 void debugfind_release(struct debugfiles *files);

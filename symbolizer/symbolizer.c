@@ -85,6 +85,33 @@ struct symworkers *symbolizer_workers(struct symbolizer *s)
 	return s->workers;
 }
 
+int symbolizer_facts(struct symbolizer *s, const struct build_id *id, struct symbol_facts *ret)
+{
+	int err = -ENOENT;
+
+	(void)pthread_mutex_lock(&s->lock);
+
+	uint32_t index = id->length ? symtable_find(s, id) : NO_ENTRY;
+
+	if (index != NO_ENTRY) {
+		const struct entry *e = s->entries[index];
+
+		ret->state = e->state;
+		ret->from_cache = e->from_cache;
+		ret->build_ns = e->build_ns;
+		ret->file_bytes = e->symbols ? symfile_bytes(e->symbols) : 0;
+		ret->report = e->report;
+		/* Cut where they do not fit. */
+		snprintf(ret->reason, sizeof(ret->reason), "%s", e->reason);
+		snprintf(ret->debug_path, sizeof(ret->debug_path), "%s",
+			 e->debug_path ? e->debug_path : "");
+		snprintf(ret->tried, sizeof(ret->tried), "%s", e->tried ? e->tried : "");
+		err = 0;
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	return err;
+}
+
 void symbolizer_stats(struct symbolizer *s, struct symbolizer_stats *ret)
 {
 	(void)pthread_mutex_lock(&s->lock);
@@ -181,6 +208,8 @@ void symbolizer_destroy(struct symbolizer *s)
 	for (uint32_t i = 0; i < s->entry_count; i++) {
 		binary_unref(s->entries[i]->binary);
 		symfile_unref(s->entries[i]->symbols);
+		free(s->entries[i]->debug_path);
+		free(s->entries[i]->tried);
 		free(s->entries[i]);
 	}
 	idmap_release(&s->ids);

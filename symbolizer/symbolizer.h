@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #include "symbolizer/binary.h"
+#include "symbolizer/debugfind.h"
+#include "symbolizer/symbuild.h"
 #include "symbolizer/symfile.h"
 
 struct symbolizer;
@@ -90,6 +92,26 @@ void symbolizer_reason(struct symbolizer *s, const struct binary *b, char *text,
 
 /** What starts its worker processes, for work of other kinds on the same files; borrowed, valid until symbolizer_destroy(). */
 struct symworkers *symbolizer_workers(struct symbolizer *s);
+
+/** What is known about the symbols of a binary. */
+struct symbol_facts {
+	enum symbol_state state;
+	bool from_cache;
+	uint64_t build_ns;	       /* time it took to make the symbol file; 0 = not made here */
+	uint64_t file_bytes;	       /* of the symbol file; 0 = none */
+	struct symbuild_report report; /* what was found, all 0 while pending */
+	char reason[512];	       /* as symbolizer_reason() */
+	char debug_path[512];	       /* separate debug file, cut; "" = none */
+	char tried
+		[DEBUGFIND_TRIED_BYTES]; /* where a debug file was looked for, see struct debugfiles */
+};
+
+/**
+ * What is known about the symbols of a binary, whether its file is still there or not.
+ *
+ * Returns 0; -ENOENT if nobody asked for it, or it is forgotten.
+ */
+int symbolizer_facts(struct symbolizer *s, const struct build_id *id, struct symbol_facts *ret);
 
 /** Counters since create. */
 void symbolizer_stats(struct symbolizer *s, struct symbolizer_stats *ret);

@@ -55,6 +55,8 @@ struct outcome {
 	bool urgent, from_cache, in_memory, unchanged;
 	char source[SYMCACHE_NAME_MAX];
 	char reason[REASON_BYTES];
+	uint64_t build_ns;
+	char *debug_path, *tried; /* owned; NULL = none, or no memory */
 };
 
 /* Tries the cache; fills in what is needed to explain the result. */
@@ -105,12 +107,28 @@ static void run_job(struct symbolizer *s, struct entry *e, struct debugfiles *fi
 		.context = &work,
 	};
 
+	uint64_t since_ns = clock_now_ns();
+
 	symjob_run(&job, &o->job);
+	o->build_ns = clock_now_ns() - since_ns;
 	o->symbols = take_ptr(o->job.full);
 	if (o->symbols)
 		try_store(s, o);
 	if (o->job.full_fd >= 0)
 		(void)close(o->job.full_fd); /* mapped or copied by now */
+}
+
+/* What the ledger says of an entry. */
+static void keep_facts(struct entry *e, struct outcome *o, bool failed)
+{
+	free(e->debug_path);
+	free(e->tried);
+	e->debug_path = take_ptr(o->debug_path);
+	e->tried = take_ptr(o->tried);
+	e->from_cache = o->from_cache;
+	e->build_ns = o->build_ns;
+	if (!failed)
+		e->report = o->job.report;
 }
 
 static void apply(struct symbolizer *s, struct entry *e, struct outcome *o)
@@ -127,6 +145,7 @@ static void apply(struct symbolizer *s, struct entry *e, struct outcome *o)
 	e->file_seen = symtable_identify(e->binary);
 	memcpy(e->source, o->source, sizeof(e->source));
 	memcpy(e->reason, o->reason, sizeof(e->reason));
+	keep_facts(e, o, failed);
 	e->complete = !failed && o->job.report.dwarf == SYMBUILD_USED &&
 		      !o->job.report.split_missing && !o->job.report.alt_missing;
 	s->stats.files_from_cache += o->from_cache;
@@ -168,6 +187,8 @@ static void work_on(struct symbolizer *s, struct entry *e, bool urgent)
 		if (!o.unchanged && !try_cache(s, &o))
 			run_job(s, e, files, &o);
 		reason_describe(&o.job, files, o.reason, sizeof(o.reason));
+		o.tried = strdup(files->tried); /* without memory the ledger lacks it */
+		o.debug_path = files->debug_path[0] ? strdup(files->debug_path) : NULL;
 		debugfind_release(files);
 		free(files);
 	}
@@ -176,6 +197,8 @@ static void work_on(struct symbolizer *s, struct entry *e, bool urgent)
 	binary_unref(take_ptr(e->binary));
 	(void)pthread_cond_broadcast(&s->settled);
 	(void)pthread_mutex_unlock(&s->lock);
+	free(o.debug_path);
+	free(o.tried);
 }
 
 /*

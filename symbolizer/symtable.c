@@ -150,6 +150,8 @@ static uint32_t new_entry(struct symbolizer *s, const struct build_id *id)
 		index = symtable_find(s, &e->id);
 		(void)idmap_remove(&s->ids, hash_id(&e->id), index); /* it is there */
 		symtable_drop_symbols(s, e);
+		free(e->debug_path);
+		free(e->tried);
 	}
 	*e = (struct entry){.id = *id, .state = SYMBOLS_PENDING};
 	if (idmap_insert(&s->ids, hash_id(id), index)) {

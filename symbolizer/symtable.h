@@ -22,6 +22,7 @@
 #include "base/idmap.h"
 #include "symbolizer/reason.h"
 #include "symbolizer/symbolizer.h"
+#include "symbolizer/symbuild.h"
 #include "symbolizer/symcache.h"
 
 #define ENTRIES_MAX 8192
@@ -50,7 +51,12 @@ struct entry {
 	uint64_t settled_ns, used_ns;
 	char source[SYMCACHE_NAME_MAX]; /* what it was made from, see symcache_name() */
 	char reason[REASON_BYTES];
-	uint32_t previous, next; /* in the queue; NO_ENTRY = end */
+	bool from_cache;	       /* the file lay in the cache */
+	uint64_t build_ns;	       /* time it took to make it; 0 from the cache */
+	struct symbuild_report report; /* of the last look that was not a failure */
+	char *debug_path;	       /* owned; NULL = no separate debug file */
+	char *tried;		       /* owned; see struct debugfiles; NULL = nothing yet */
+	uint32_t previous, next;       /* in the queue; NO_ENTRY = end */
 };
 
 struct symbolizer {

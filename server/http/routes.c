@@ -37,6 +37,7 @@ static const struct route routes[] = {
 	{"/api/v1/timeseries", "timeseries", handle_timeseries, series_params, READ, 0},
 	{"/api/v1/heatmap", "heatmap", handle_heatmap, heatmap_params, READ, 0},
 	{"/v1development/profiles", "otlp", handle_otlp, no_params, "POST", ROUTE_HUB | ROUTE_BODY},
+	{"/api/v1/binaries", "binaries", handle_binaries, label_params, READ, 0},
 	{"/api/v1/status", "status", handle_status, no_params, READ, 0},
 	{"/metrics", "metrics", handle_metrics, no_params, READ, 0},
 	{"/healthz", "healthz", handle_healthz, no_params, READ, 0},
