@@ -41,7 +41,7 @@ LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS_$(VARIANT))
 # LLVM's C++ demangler as a static library without the rest of C++.
 CXXABI := $(firstword $(wildcard /usr/lib/llvm-14/lib/libc++abi.a /usr/lib/llvm-*/lib/libc++abi.a))
 LDLIBS := -lbpf -ldw -lelf -liberty -lprotobuf-c -lcurl -lmicrohttpd -lpcre2-8 -lz -lzstd -lseccomp \
-	-llzma -lsqlite3 -lyaml $(CXXABI)
+	-llzma -lsqlite3 -lyaml -lm $(CXXABI)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. -I/usr/include/$(ARCH)-linux-gnu \
 	-D__TARGET_ARCH_$(if $(filter aarch64,$(ARCH)),arm64,x86)
 

@@ -165,8 +165,8 @@ void cgroup_labels_unref(struct cgroup_labels *l)
 /* How much a hierarchy's path is worth; 0 = nothing. */
 static int rank_hierarchy(const char *controllers, const char *path)
 {
-	static const char *const order[] = {"pids",   "cpu,cpuacct",  "cpu",
-					    "memory", "name=systemd", ""};
+	static const char *const order[] = {"pids",	   "cpu",	   "memory", "cpuacct",
+					    "cpu,cpuacct", "name=systemd", ""};
 
 	if (!strcmp(path, "/"))
 		return 0;
@@ -177,9 +177,18 @@ static int rank_hierarchy(const char *controllers, const char *path)
 	return 1;
 }
 
+/* Whether @above is @path or a cgroup above it. */
+static bool is_above(const char *above, const char *path)
+{
+	size_t length = strlen(above);
+
+	return !strncmp(above, path, length) && (path[length] == '/' || !path[length]);
+}
+
 const char *cgroup_choose_path(char *text)
 {
 	const char *best = "/";
+	const char *accounting = NULL;
 	int best_rank = 0;
 	char *rest = text;
 
@@ -196,6 +205,9 @@ const char *cgroup_choose_path(char *text)
 			best = path;
 			best_rank = rank;
 		}
+		if (rank && strstr(controllers + 1, "cpuacct"))
+			accounting = path;
 	}
-	return best;
+	/* The cgroup that the kernel charges, unless the other one only says it in more detail. */
+	return accounting && !is_above(accounting, best) ? accounting : best;
 }

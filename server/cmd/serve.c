@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "profiler/privileges.h"
 #include "profiler/profiler.h"
+#include "server/balance/balance.h"
 #include "server/cmd/cmd.h"
 #include "server/fleet/push.h"
 #include "server/log.h"
@@ -44,6 +45,8 @@ static void keep_window(struct window *w, void *arg)
 
 	if (d->push)
 		push_window(d->push, w);
+	if (d->balance)
+		balance_add_window(d->balance, w);
 	query_prefetch_window(&d->engine, w);
 	if (!err || (d->complained_ns && now_ns - d->complained_ns < COMPLAINTS_NS))
 		return;
@@ -51,13 +54,6 @@ static void keep_window(struct window *w, void *arg)
 	log_error("cannot keep the samples of %llu s: %s; they are lost, sampling goes on",
 		  (unsigned long long)((w->wall_end_ns - w->wall_start_ns) / NS_PER_S),
 		  strerror(-err));
-}
-
-static int snapshot(void *arg, struct window **ret)
-{
-	struct daemon *d = arg;
-
-	return profiler_snapshot(d->profiler, ret);
 }
 
 /* mkdir -p. */
@@ -118,59 +114,6 @@ static int create_symbolizer(struct daemon *d)
 		   : EXIT_OK;
 }
 
-static int create_memory_store(struct daemon *d)
-{
-	struct store_memory_options options = {.retention_ns = d->options->retention_ns};
-	int err = store_memory_create(&options, &d->store);
-
-	return err ? cmd_fail("cannot start: %s", strerror(-err)) : EXIT_OK;
-}
-
-static int create_sqlite_store(struct daemon *d)
-{
-	auto_free char *directory = NULL;
-
-	if (asprintf(&directory, "%s/history", d->options->data_dir) < 0) {
-		directory = NULL;
-		return cmd_fail("cannot start: out of memory");
-	}
-
-	struct store_sqlite_options options = {
-		.directory = directory,
-		.limit_bytes = d->options->disk_bytes,
-		.retention_ns = d->options->retention_ns,
-		/* A hub answers when it has written, so that what it took in is kept. */
-		.write_behind = !(d->options->hub && d->options->no_sampling),
-	};
-	int err = store_sqlite_create(&options, &d->store);
-
-	if (err == -EBUSY)
-		return cmd_fail(
-			"cannot keep history in '%s': another hearth uses it; choose another "
-			"directory with --data-dir",
-			directory);
-	return err ? cmd_fail("cannot keep history in '%s': %s; choose another directory with "
-			      "--data-dir, or --store memory",
-			      directory, strerror(-err))
-		   : EXIT_OK;
-}
-
-static int create_history(struct daemon *d)
-{
-	int status = !strcmp(d->options->store, "memory") ? create_memory_store(d)
-							  : create_sqlite_store(d);
-
-	if (status)
-		return status;
-
-	int err =
-		history_create(d->store, d->options->no_sampling ? NULL : snapshot, d, &d->history);
-
-	d->engine.history = d->history;
-	d->engine.symbolizer = d->symbolizer;
-	return err ? cmd_fail("cannot start: %s", strerror(-err)) : EXIT_OK;
-}
-
 static int create_profiler(struct daemon *d)
 {
 	auto_free char *table_dir = NULL;
@@ -219,6 +162,7 @@ static int create_server(struct daemon *d)
 				.symbolizer = d->symbolizer,
 				.hub = d->hub,
 				.push = d->push,
+				.balance = d->balance,
 				.window_ns = WINDOW_NS,
 				.bpf_memory_bytes = o->bpf_memory_bytes,
 				.start_wall_ns = clock_wall_now_ns(),
@@ -261,7 +205,7 @@ static int start(struct daemon *d)
 	if (!status)
 		status = create_symbolizer(d);
 	if (!status)
-		status = create_history(d);
+		status = serve_create_history(d);
 	if (!status)
 		status = create_profiler(d);
 	if (!status && serve_apply(d, d->options))
@@ -269,9 +213,13 @@ static int start(struct daemon *d)
 	if (!status)
 		status = serve_fleet_start(d);
 	if (!status)
+		serve_create_balance(d);
+	if (!status)
 		status = create_server(d);
 	if (!status)
 		status = start_profiler(d);
+	if (!status && d->balance && d->profiler && balance_start(d->balance))
+		log_warn("no balance is kept: cannot read the kernel's accounting");
 	return status;
 }
 
@@ -280,7 +228,7 @@ static void prefetch(struct daemon *d)
 {
 	struct window *w = NULL;
 
-	if (d->options->no_sampling || snapshot(d, &w))
+	if (d->options->no_sampling || profiler_snapshot(d->profiler, &w))
 		return;
 	query_prefetch_window(&d->engine, w);
 	window_unref(w);
@@ -346,6 +294,7 @@ static void stop(struct daemon *d)
 		profiler_stop(d->profiler);
 	profiler_destroy(d->profiler);
 	serve_fleet_stop(d); /* the last window is on its way */
+	balance_destroy(d->balance);
 	history_destroy(d->history);
 	store_destroy(d->store);
 	symbolizer_destroy(d->symbolizer);

@@ -23,6 +23,7 @@ struct daemon {
 	struct profiler *profiler;
 	struct store *store;
 	struct history *history;
+	struct balance *balance; /* NULL = none is kept */
 	struct server *server;
 	struct hub *hub;   /* NULL = this is none */
 	struct push *push; /* NULL = nothing is sent */
@@ -40,6 +41,12 @@ void serve_reload(struct daemon *d);
 
 /** Put into force what of a configuration can change while running. Returns 0; -ENOMEM. */
 int serve_apply(struct daemon *d, const struct config *c);
+
+/** Open the history. Returns an exit status. */
+int serve_create_history(struct daemon *d);
+
+/** Open the balance; without it the rest works, and the log says why. */
+void serve_create_balance(struct daemon *d);
 
 /** Start what belongs to a fleet and is asked for. Returns an exit status. */
 int serve_fleet_start(struct daemon *d);

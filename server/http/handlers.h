@@ -45,6 +45,9 @@ void handle_heatmap(struct request *r);
 /** `/v1development/profiles`: what agents and other producers send to the hub. */
 void handle_otlp(struct request *r);
 
+/** `/api/v1/balance`. */
+void handle_balance(struct request *r);
+
 /** `/api/v1/binaries`. */
 void handle_binaries(struct request *r);
 

@@ -20,6 +20,7 @@ static const char *const diff_params[] = {"query",     "from",	  "to",	       "b
 					  "path",      "limit",	  "min_share", NULL};
 static const char *const label_params[] = {"query", "from", "to", "limit", NULL};
 static const char *const series_params[] = {"query", "from", "to", "step", "by", "limit", NULL};
+static const char *const balance_params[] = {"from", "to", "limit", NULL};
 static const char *const heatmap_params[] = {"query", "from", "to", NULL};
 
 static const struct route routes[] = {
@@ -38,6 +39,7 @@ static const struct route routes[] = {
 	{"/api/v1/heatmap", "heatmap", handle_heatmap, heatmap_params, READ, 0},
 	{"/v1development/profiles", "otlp", handle_otlp, no_params, "POST", ROUTE_HUB | ROUTE_BODY},
 	{"/api/v1/binaries", "binaries", handle_binaries, label_params, READ, 0},
+	{"/api/v1/balance", "balance", handle_balance, balance_params, READ, 0},
 	{"/api/v1/status", "status", handle_status, no_params, READ, 0},
 	{"/metrics", "metrics", handle_metrics, no_params, READ, 0},
 	{"/healthz", "healthz", handle_healthz, no_params, READ, 0},

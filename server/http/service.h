@@ -16,6 +16,7 @@
 
 struct hub;
 struct push;
+struct balance;
 struct scheduler;
 
 struct service {
@@ -23,6 +24,7 @@ struct service {
 	struct store *store;
 	struct profiler *profiler; /* NULL = no sampling here */
 	struct symbolizer *symbolizer;
+	struct balance *balance; /* NULL = none is kept */
 	struct http_stats *http;
 	struct scheduler *scheduler;
 	struct scheduler *ingest; /* for what the fleet sends, so that queries do not wait for it */

@@ -114,6 +114,12 @@ static void the_telling_hierarchy_is_chosen(void **state)
 		{"2:memory:/m\n1:name=systemd:/s\n0::/\n", "/s"},
 		{"9:name=systemd:/\n8:pids:/p\n4:memory:/m\n0::/\n", "/m"},
 		{"3:cpu,cpuacct:/c\n2:pids:/p\n", "/c"},
+		/* what the kernel charges, in as much detail as there is */
+		{"2:cpuacct:/x\n4:memory:/m\n0::/\n", "/x"},
+		{"4:memory:/m\n2:cpu,cpuacct:/x/y\n1:name=systemd:/s\n", "/x/y"},
+		{"2:cpu,cpuacct:/system.slice\n1:name=systemd:/system.slice/a.service\n",
+		 "/system.slice/a.service"},
+		{"2:cpu,cpuacct:/sys\n1:name=systemd:/system.slice/a.service\n", "/sys"},
 		{"5:devices:/d\n0::/\n", "/d"},
 		{"0::/a:b/c:d\n", "/a:b/c:d"},
 	};
