@@ -110,7 +110,7 @@ struct sample_record {
 	char process_comm[SAMPLE_COMM_BYTES]; /* of the thread group's leader */
 };
 
-#define STASH_STACK_BYTES (32u << 10) /* most of a stack that is sent */
+#define STASH_STACK_BYTES (64u << 10) /* most of a stack that is sent */
 #define STASH_REGS	  17	      /* by DWARF number; the last is the pc */
 #define STASH_REG_SP	  7	      /* x86-64 */
 

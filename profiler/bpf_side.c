@@ -23,7 +23,7 @@
 #define LOAD_TRIES     5
 #define RING_BYTES_MIN (16u << 10)
 #define RING_BYTES_MAX (4u << 20)
-#define STASH_RING_MIN (256u << 10)
+#define STASH_RING_MIN (512u << 10)
 #define STASH_RING_MAX (2u << 20)
 #define STASH_RATE_MIN (4u << 20) /* bytes of stashes a second and CPU */
 #define STASH_RATE_MAX (16u << 20)

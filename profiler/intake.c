@@ -10,7 +10,7 @@
 #include "profiler/profiler_internal.h"
 
 #define SAMPLE_WAIT_NS (NS_PER_S / 2) /* that a sample waits for its stack */
-#define STASH_WAIT_NS  (2 * NS_PER_S) /* that a stash waits for a table */
+#define STASH_WAIT_NS  (5 * NS_PER_S) /* that a stash waits for a table */
 
 static void count_lost(struct profiler *p, enum lost_reason reason,
 		       const struct sample_record *sample)

@@ -25,8 +25,10 @@
 #define DRAIN_NS       (100 * NS_PER_MS) /* between rounds when nothing happens */
 #define ROUND_PAUSE_NS (20 * NS_PER_MS)	 /* between rounds at least, however much happens */
 #define CPU_CHECK_NS   (1 * NS_PER_S)
-#define PATIENCE_NS    (2 * NS_PER_S) /* that a window stays open for what it lacks */
-#define CATCH_UP_NS    (NS_PER_S / 2) /* that a snapshot, and the end, wait for it */
+#define PATIENCE_NS    (5 * NS_PER_S) /* that a window stays open for what it lacks */
+#define CATCH_UP_NS    (NS_PER_S / 2) /* that a snapshot waits for it */
+#define LAST_WAIT_NS \
+	(5 * NS_PER_S) /* that the end does: stashes whose tables are still being made */
 
 /* --- CPUs ----------------------------------------------------------------------------------------- */
 
@@ -161,10 +163,10 @@ static bool run_round(struct profiler *p, uint64_t until_ns, uint64_t patience_n
 	return is_done;
 }
 
-/* Get everything older than @until_ns into its window, waiting a while for what is missing. */
-static void catch_up(struct profiler *p, uint64_t until_ns)
+/* Get everything older than @until_ns into its window, waiting for what is missing for @wait_ns at most. */
+static void catch_up(struct profiler *p, uint64_t until_ns, uint64_t wait_ns)
 {
-	uint64_t give_up_ns = clock_now_ns() + CATCH_UP_NS;
+	uint64_t give_up_ns = clock_now_ns() + wait_ns;
 
 	sleep_ns(SETTLE_NS);
 	while (!run_round(p, until_ns, PATIENCE_NS) && clock_now_ns() < give_up_ns)
@@ -203,7 +205,7 @@ static void serve_snapshots(struct profiler *p)
 
 	/* What was sampled up to the call settles before it is copied. */
 	uint64_t asked_ns = clock_now_ns();
-	catch_up(p, asked_ns);
+	catch_up(p, asked_ns, CATCH_UP_NS);
 	count_ring_losses(p);
 	struct window *w = NULL;
 	if (window_builder_copy(&p->builder, window_wall_end(p, asked_ns), &w))
@@ -249,7 +251,7 @@ static void end_loop(struct profiler *p)
 		bpf_side_detach(p->bpf, cpu);
 	CPU_ZERO(&p->sampled);
 	uint64_t end_ns = clock_now_ns();
-	catch_up(p, end_ns + SETTLE_NS);
+	catch_up(p, end_ns + SETTLE_NS, LAST_WAIT_NS);
 	if (end_ns > p->builder.start_ns)
 		close_window(p, end_ns);
 	profiler_publish(p);

@@ -196,15 +196,15 @@ class Workloads:
         return Running([self.pg("pgbench"), "-h", self.directory + "/pg", "-p", "8129", "-c", "4", "-C", "-T", str(seconds), "postgres"],
                        user="postgres", cwd="/")
 
-    def program(self, name, seconds, *flags):
+    def program(self, name, seconds, *flags, arguments=()):
         path = self.path(name)
         if not os.path.exists(path):
             subprocess.run(["gcc", "-O2", "-fomit-frame-pointer", "-pthread", *flags, "-o", path, os.path.join(HERE, name + ".c")],
                            check=True)
-        return Running([path, str(seconds)])
+        return Running([path, str(seconds), *arguments])
 
-    def deep400(self, seconds):
-        return self.program("deep400", seconds)
+    def recursion(self, seconds, depth=400):
+        return self.program("deep", seconds, arguments=[str(depth)])
 
     def signals(self, seconds):
         return self.program("signals", seconds)
@@ -247,6 +247,6 @@ PROGRAMS = [
     ("a Go program", "go", ("gowork",)),
     ("a Rust program", "rust", ("rustwork",)),
     ("glibc string code", "strings", ("strings",)),
-    ("recursion 400 deep", "deep400", ("deep400",)),
+    ("recursion 400 deep", "recursion", ("deep",)),
     ("a life in signal handlers", "signals", ("signals",)),
 ]

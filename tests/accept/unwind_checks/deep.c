@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Burns CPU time in 400 frames of some size each: deep400 SECONDS */
+/* Burns CPU time in so many frames of some size each: deep SECONDS FRAMES */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +26,9 @@ __attribute__((noinline)) static uint64_t descend(int depth)
 int main(int argc, char **argv)
 {
 	time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 5);
+	int frames = argc > 2 ? atoi(argv[2]) : 400;
 
 	while (time(NULL) < end)
-		sink += descend(398);
+		sink += descend(frames);
 	return 0;
 }
