@@ -29,6 +29,19 @@ int symbolizer_want(struct symbolizer *s, struct binary *b)
 	return index == NO_ENTRY ? -ENOMEM : 0;
 }
 
+void symbolizer_heat(struct symbolizer *s, const struct binary *b, uint64_t samples)
+{
+	if (binary_fd(b) < 0)
+		return;
+	(void)pthread_mutex_lock(&s->lock);
+
+	uint32_t index = symtable_find(s, binary_build_id(b));
+
+	if (index != NO_ENTRY)
+		s->entries[index]->heat += samples;
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
 enum symbol_state symbolizer_get(struct symbolizer *s, struct binary *b, uint64_t deadline_ns,
 				 struct symfile **ret)
 {

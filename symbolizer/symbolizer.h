@@ -70,6 +70,12 @@ void symbolizer_destroy(struct symbolizer *s);
 int symbolizer_want(struct symbolizer *s, struct binary *b);
 
 /**
+ * Say how many samples a binary had: what is waiting in the queue is made in the order of that. Those without names yet
+ * come before those that only lack lines. Does nothing for binaries that are not known.
+ */
+void symbolizer_heat(struct symbolizer *s, const struct binary *b, uint64_t samples);
+
+/**
  * The best symbol file of a binary.
  *
  * Asks for it as symbolizer_want() does, moves it to the head of the queue, and waits until SYMBOLS_FULL (or

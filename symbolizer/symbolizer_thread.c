@@ -53,6 +53,7 @@ struct outcome {
 	struct symjob_result job;
 	struct symfile *symbols; /* a reference; NULL = none */
 	bool urgent, from_cache, in_memory, unchanged;
+	bool is_quick; /* a full pass is to follow */
 	char source[SYMCACHE_NAME_MAX];
 	char reason[REASON_BYTES];
 	uint64_t build_ns;
@@ -91,6 +92,18 @@ static void try_store(struct symbolizer *s, struct outcome *o)
 	o->in_memory = false;
 }
 
+/* Whether only the names by ELF symbols are to be made now: others in the queue may have none at all yet. */
+static bool is_quick_turn(const struct entry *e, const struct outcome *o)
+{
+	return !o->urgent && !e->quick_done && !e->symbols;
+}
+
+/* Whether a quick pass left something for a full one. */
+static bool has_left(const struct symbuild_report *r)
+{
+	return r->dwarf == SYMBUILD_LEFT || r->go_symbols == SYMBUILD_USED;
+}
+
 static void run_job(struct symbolizer *s, struct entry *e, struct debugfiles *files,
 		    struct outcome *o)
 {
@@ -102,6 +115,7 @@ static void run_job(struct symbolizer *s, struct entry *e, struct debugfiles *fi
 		.cpu_seconds = JOB_CPU_SECONDS,
 		.timeout_ns = JOB_TIMEOUT_NS,
 		.background = !o->urgent,
+		.quick_only = is_quick_turn(e, o),
 		.stop_fd = s->stop_fd,
 		.on_quick = take_quick,
 		.context = &work,
@@ -112,7 +126,9 @@ static void run_job(struct symbolizer *s, struct entry *e, struct debugfiles *fi
 	symjob_run(&job, &o->job);
 	o->build_ns = clock_now_ns() - since_ns;
 	o->symbols = take_ptr(o->job.full);
-	if (o->symbols)
+	o->is_quick = job.quick_only && o->job.end == SYMJOB_DONE && !o->job.report.error &&
+		      has_left(&o->job.report);
+	if (o->symbols && !o->is_quick)
 		try_store(s, o);
 	if (o->job.full_fd >= 0)
 		(void)close(o->job.full_fd); /* mapped or copied by now */
@@ -171,8 +187,25 @@ static void apply(struct symbolizer *s, struct entry *e, struct outcome *o)
 	e->state = SYMBOLS_NONE;
 }
 
-static void work_on(struct symbolizer *s, struct entry *e, bool urgent)
+/* Shows the names by ELF symbols and puts the entry into the queue again, behind those that have none. */
+static void apply_quick(struct symbolizer *s, uint32_t index, struct outcome *o)
 {
+	struct entry *e = s->entries[index];
+
+	e->quick_done = true;
+	if (o->symbols && !symfile_is_empty(o->symbols)) {
+		symtable_set_symbols(s, e, o->symbols);
+		e->state = SYMBOLS_QUICK;
+		e->in_memory = true;
+	} else {
+		symfile_unref(o->symbols);
+	}
+	symtable_requeue(s, index);
+}
+
+static void work_on(struct symbolizer *s, uint32_t index, bool urgent)
+{
+	struct entry *e = s->entries[index];
 	struct debugfiles *files = malloc(sizeof(*files)); /* holds paths: too big for a stack */
 	struct outcome o = {
 		.job = {.end = SYMJOB_FAILED, .error = -ENOMEM, .full_fd = -1},
@@ -193,23 +226,43 @@ static void work_on(struct symbolizer *s, struct entry *e, bool urgent)
 		free(files);
 	}
 	(void)pthread_mutex_lock(&s->lock);
-	apply(s, e, &o);
-	binary_unref(take_ptr(e->binary));
+	if (o.is_quick && !s->stopping) {
+		apply_quick(s, index, &o);
+	} else {
+		apply(s, e, &o);
+		binary_unref(take_ptr(e->binary));
+	}
 	(void)pthread_cond_broadcast(&s->settled);
 	(void)pthread_mutex_unlock(&s->lock);
 	free(o.debug_path);
 	free(o.tried);
 }
 
+/* Whether @a is to be worked on before @b, which was queued before it. */
+static bool goes_before(const struct entry *a, const struct entry *b)
+{
+	if (a->quick_done != b->quick_done)
+		return !a->quick_done;
+	return a->heat > b->heat;
+}
+
 /*
- * The entry a thread is to work on, NO_ENTRY if it has to wait. Urgent ones stand at the head. The first thread takes
- * nothing else: on a busy machine a worker at the lowest priority may take long, and nobody who waits is to wait for it.
+ * The entry a thread is to work on, NO_ENTRY if it has to wait: what somebody waits for, which stands at the head of the
+ * queue; then what has no names yet; then what had the most samples. The first thread takes only the first: on a busy machine
+ * a worker at the lowest priority may take long, and nobody who waits is to wait for it.
  */
 static uint32_t next_entry(const struct symbolizer *s, bool only_urgent)
 {
-	if (s->queue_first == NO_ENTRY || (only_urgent && !s->entries[s->queue_first]->urgent))
+	uint32_t best = s->queue_first;
+
+	if (best == NO_ENTRY || s->entries[best]->urgent)
+		return best;
+	if (only_urgent)
 		return NO_ENTRY;
-	return s->queue_first;
+	for (uint32_t i = s->entries[best]->next; i != NO_ENTRY; i = s->entries[i]->next)
+		if (goes_before(s->entries[i], s->entries[best]))
+			best = i;
+	return best;
 }
 
 void *symbolizer_thread(void *argument)
@@ -234,7 +287,7 @@ void *symbolizer_thread(void *argument)
 		symtable_dequeue(s, index);
 		e->phase = PHASE_WORKING;
 		(void)pthread_mutex_unlock(&s->lock);
-		work_on(s, e, urgent);
+		work_on(s, index, urgent);
 		(void)pthread_mutex_lock(&s->lock);
 	}
 	(void)pthread_mutex_unlock(&s->lock);

@@ -156,6 +156,15 @@ static int add_dwarf(struct build *b)
 	return err;
 }
 
+/* Whether there is DWARF, without reading it. */
+static uint8_t look_for_dwarf(const struct build *b)
+{
+	return elffile_find_debug_section(&b->debug, "info") ||
+			       elffile_find_debug_section(&b->elf, "info")
+		       ? SYMBUILD_LEFT
+		       : SYMBUILD_ABSENT;
+}
+
 /* Go's tables, for what DWARF does not cover. */
 static int add_go(struct build *b)
 {
@@ -191,7 +200,9 @@ static int build(struct build *b, int out_fd)
 	elfsyms_init(&b->symbols, &b->text, &b->table);
 
 	err = add_elf_symbols(b);
-	if (!err && !b->input->quick)
+	if (!err && b->input->quick)
+		b->report->dwarf = look_for_dwarf(b);
+	else if (!err)
 		err = add_dwarf(b);
 	if (!err)
 		err = add_go(b);

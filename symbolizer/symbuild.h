@@ -20,6 +20,7 @@ enum symbuild_source {
 	SYMBUILD_DAMAGED, /* there, but not (wholly) readable */
 	SYMBUILD_TOO_BIG, /* beyond a limit */
 	SYMBUILD_UNKNOWN, /* of a kind or version that is not known */
+	SYMBUILD_LEFT,	  /* there, and left for the full pass */
 };
 
 /** What was found; plain data that a worker hands back as bytes. */

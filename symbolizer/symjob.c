@@ -27,9 +27,12 @@ static int send_job(const struct work *w)
 {
 	const struct symjob *job = w->job;
 	const int fds[SYMWORKER_FILE_COUNT] = {
-		[SYMWORKER_ELF] = binary_fd(job->binary), [SYMWORKER_DEBUG] = job->files->debug_fd,
-		[SYMWORKER_ALT] = job->files->alt_fd,	  [SYMWORKER_DWP] = job->files->dwp_fd,
-		[SYMWORKER_QUICK_OUT] = w->quick_out,	  [SYMWORKER_FULL_OUT] = w->full_out,
+		[SYMWORKER_ELF] = binary_fd(job->binary),
+		[SYMWORKER_DEBUG] = job->files->debug_fd,
+		[SYMWORKER_ALT] = job->files->alt_fd,
+		[SYMWORKER_DWP] = job->files->dwp_fd,
+		[SYMWORKER_QUICK_OUT] = w->quick_out,
+		[SYMWORKER_FULL_OUT] = job->quick_only ? -1 : w->full_out,
 	};
 
 	return symworker_send_job(&w->worker, SYMWORKER_JOB, fds);
@@ -45,7 +48,7 @@ static void take_done(struct work *w, const struct symworker_message *message)
 	if (!message->report.error &&
 	    !fcntl(out, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK))
 		(void)symfile_open(out, &file); /* stays NULL */
-	if (!message->quick) {
+	if (!message->quick || w->job->quick_only) {
 		r->report = message->report;
 		r->full = file;
 		return;
@@ -83,7 +86,7 @@ static int take_message(void *arg, struct symworker_message *message, size_t len
 	switch (message->kind) {
 	case SYMWORKER_DONE:
 		take_done(w, message);
-		return !message->quick;
+		return !message->quick || w->job->quick_only;
 	case SYMWORKER_SPLIT:
 		return answer_split(w, message, length);
 	default:
@@ -128,5 +131,5 @@ void symjob_run(const struct symjob *job, struct symjob_result *ret)
 	else
 		ret->end = symworker_watch(&w.worker, &watch, &ret->signal);
 	if (ret->full)
-		ret->full_fd = take_fd(full_out);
+		ret->full_fd = job->quick_only ? take_fd(quick_out) : take_fd(full_out);
 }

@@ -38,7 +38,8 @@ struct symjob {
 	uint64_t
 		timeout_ns; /* wall clock, for all of it: on a busy machine CPU time takes its while */
 	bool background;
-	int stop_fd; /* readable = give up; -1 = none */
+	bool quick_only; /* the quick file counts as the full one: it is `full` in the result */
+	int stop_fd;	 /* readable = give up; -1 = none */
 	/** Told as soon as the quick file is there; takes over that reference; NULL allowed. */
 	void (*on_quick)(void *context, struct symfile *quick,
 			 const struct symbuild_report *report);

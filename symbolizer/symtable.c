@@ -78,6 +78,15 @@ static void queue_add(struct symbolizer *s, uint32_t index, bool first)
 	s->stats.queue_length++;
 }
 
+void symtable_requeue(struct symbolizer *s, uint32_t index)
+{
+	struct entry *e = s->entries[index];
+
+	e->phase = PHASE_QUEUED;
+	queue_add(s, index, e->urgent);
+	(void)pthread_cond_broadcast(&s->queued); /* an urgent one is anybody's */
+}
+
 void symtable_drop_symbols(struct symbolizer *s, struct entry *e)
 {
 	if (!e->symbols)
@@ -202,6 +211,8 @@ uint32_t symtable_want(struct symbolizer *s, struct binary *b, bool urgent)
 		e->urgent = false;
 		queue_add(s, index, urgent);
 	}
+	if (e->phase == PHASE_WORKING)
+		e->urgent |= urgent; /* for its second turn, see symtable_requeue() */
 	if (e->phase == PHASE_QUEUED) {
 		e->urgent |= urgent;
 		(void)pthread_cond_broadcast(&s->queued); /* which thread may take it depends */

@@ -46,6 +46,8 @@ struct entry {
 	struct symfile *symbols;	/* a reference; NULL = none */
 	bool in_memory;			/* symbols lie in a memfd, not in the cache */
 	bool complete;			/* made with DWARF: nothing better will come */
+	bool quick_done;		/* names by ELF symbols are there, or there are none */
+	uint64_t heat;			/* samples, as symbolizer_heat() counts them */
 	bool urgent;			/* somebody asked for it: not at the lowest priority */
 	unsigned int attempts;		/* that failed */
 	uint64_t settled_ns, used_ns;
@@ -88,6 +90,9 @@ uint32_t symtable_find(const struct symbolizer *s, const struct build_id *id);
 
 /** Take an entry out of the queue. */
 void symtable_dequeue(struct symbolizer *s, uint32_t index);
+
+/** Put an entry that is worked on back to the end of the queue; it keeps its binary. */
+void symtable_requeue(struct symbolizer *s, uint32_t index);
 
 /** Let go of an entry's symbols. */
 void symtable_drop_symbols(struct symbolizer *s, struct entry *e);

@@ -304,8 +304,12 @@ int profile_prefetch(struct profile *p, struct symbolizer *symbolizer)
 	CLEANUP(naming_release) struct naming n = {.p = p};
 	int err = naming_prepare(&n);
 
-	if (!err)
-		ask_for_all(&n, symbolizer);
+	for (size_t i = 0; !err && i < p->binary_count; i++) {
+		uint32_t binary = n.by_heat[i];
+
+		err = symbolizer_want(symbolizer, p->binaries[binary]);
+		symbolizer_heat(symbolizer, p->binaries[binary], n.heat[binary]);
+	}
 	return err;
 }
 

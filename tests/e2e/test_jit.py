@@ -20,6 +20,8 @@ let sum = 0;
 while (Date.now() < end) sum += callerOfTheTest();
 """
 
+NODE_OPTIONS = ["--perf-basic-prof", "--no-logfile-per-isolate", "--logfile=/dev/null"]
+
 # A root of its own with an empty /tmp, and pids of its own.
 CONTAINER = """set -e
 mount --rbind / "$ROOT"
@@ -78,10 +80,10 @@ class Jit(unittest.TestCase):
         self.assertAlmostEqual(first, second, delta=0.1)
 
     def test_node_names_its_functions(self):
-        self.check_node(self.record("node", "--perf-basic-prof", self.script))
+        self.check_node(self.record("node", *NODE_OPTIONS, self.script))
 
     def test_node_in_a_container_of_its_own(self):
-        self.check_node(self.in_container("node", "--perf-basic-prof", "/tmp/work/burn.js"))
+        self.check_node(self.in_container("node", *NODE_OPTIONS, "/tmp/work/burn.js"))
 
     def test_code_that_takes_the_place_of_other_code_has_its_own_name_from_then_on(self):
         self.check_jitter(self.record(programs.build("jitter"), "2", self.scratch))
