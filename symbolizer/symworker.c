@@ -167,8 +167,9 @@ int symworker_main(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with its socket as well */
-	(void)prctl(PR_SET_DUMPABLE, 0);	/* less to steal; it works without */
+	(void)prctl(PR_SET_NAME, "hearth-worker"); /* it was started as /proc/self/exe */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);	   /* it ends with its socket as well */
+	(void)prctl(PR_SET_DUMPABLE, 0);	   /* less to steal; it works without */
 
 	int err = sandbox_create(&sandbox);
 
