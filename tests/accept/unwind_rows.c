@@ -23,6 +23,7 @@ struct comparison {
 	struct unwind_elf elf;
 	struct unwind_file *file;
 	uint64_t compared, different, trampolines;
+	uint64_t bases; /* of compared rules, those whose rbx was looked at too */
 	uint64_t walk_rows, walk_ns;
 };
 
@@ -66,6 +67,51 @@ static void compare_at(struct comparison *c, uint64_t pc)
 	compare_text(c, pc, oracle_rule(&c->oracle, pc, theirs));
 }
 
+/* Where a rule says rbx is, as oracle_base() says it; NULL if it says nothing. */
+static const char *base_text(const struct unwind_rule *rule, char *text)
+{
+	uint32_t kind = UNWIND_KIND(rule->cfa), base = UNWIND_RULE_BASE(rule->flags);
+
+	if (kind != UNWIND_CFA_REG && kind != UNWIND_CFA_DEREF)
+		return NULL;
+	if (base == UNWIND_RULE_BASE_LOST)
+		return strcpy(text, "lost");
+	sprintf(text, base ? "c-%u" : "u", 8 * base);
+	return text;
+}
+
+/* Whether libdw's word for a place is one that the field of a rule cannot hold. */
+static bool is_beyond_field(const char *theirs)
+{
+	long offset;
+	char end;
+
+	if (!strcmp(theirs, "u"))
+		return false;
+	if (sscanf(theirs, "c%ld%c", &offset, &end) != 1)
+		return true;
+	return offset >= 0 || offset % 8 || -offset / 8 > (long)UNWIND_RULE_BASE_MAX;
+}
+
+static void compare_base(struct comparison *c, uint64_t pc)
+{
+	const struct unwind_rule *rule = unwind_file_find(c->file, pc);
+	char text[32], theirs[160];
+	const char *ours = rule ? base_text(rule, text) : NULL;
+
+	if (!ours)
+		return;
+	oracle_base(&c->oracle, pc, theirs);
+	c->bases++;
+	/* libdw calls undefined what nothing is said about; the ABI has rbx unchanged then. */
+	if (!strcmp(ours, "u") && !strcmp(theirs, "undefined"))
+		return;
+	if (!strcmp(ours, theirs) || (!strcmp(ours, "lost") && is_beyond_field(theirs)))
+		return;
+	if (c->different++ < DIFFERENCES_MAX)
+		printf("%s: 0x%lx: rbx '%s', libdw says '%s'\n", c->path, pc, ours, theirs);
+}
+
 static void compare_our_rows(struct comparison *c)
 {
 	uint32_t count = unwind_file_header(c->file)->row_count;
@@ -75,6 +121,7 @@ static void compare_our_rows(struct comparison *c)
 		if (!i)
 			unwind_file_row(c->file, 0, &start);
 		compare_at(c, start);
+		compare_base(c, start);
 		if (i + 1 == count)
 			break;
 		unwind_file_row(c->file, i + 1, &next);
@@ -158,6 +205,38 @@ static void compare_random(struct comparison *c)
 	}
 }
 
+/* Whether libdw finds a function described in .eh_frame or .debug_frame. */
+static bool libdw_has_functions(const struct oracle *o)
+{
+	GElf_Ehdr head;
+	size_t names;
+	Elf_Scn *scn = NULL;
+
+	if (!o->elf || !gelf_getehdr(o->elf, &head) || elf_getshdrstrndx(o->elf, &names))
+		return o->eh || o->debug;
+	while ((scn = elf_nextscn(o->elf, scn))) {
+		GElf_Shdr section;
+		const char *name = gelf_getshdr(scn, &section)
+					   ? elf_strptr(o->elf, names, section.sh_name)
+					   : NULL;
+		bool is_eh = name && !strcmp(name, ".eh_frame");
+
+		if (!is_eh && (!name || strcmp(name, ".debug_frame")))
+			continue;
+
+		Elf_Data *data = elf_getdata(scn, NULL);
+		Dwarf_Off at = 0, next;
+		Dwarf_CFI_Entry entry;
+
+		for (int end; data && (end = dwarf_next_cfi(head.e_ident, data, is_eh, at, &next,
+							    &entry)) <= 0;
+		     at = next)
+			if (!end && !dwarf_cfi_cie_p(&entry))
+				return true;
+	}
+	return false;
+}
+
 static const char *why(const struct comparison *c, int error)
 {
 	GElf_Ehdr head;
@@ -187,12 +266,12 @@ static void report(const struct comparison *c, int error, uint64_t build_ns)
 	if (c->file)
 		(void)unwind_file_bytes(c->file, &size);
 	printf("file\tpath=%s\terror=%d\twhy=%s\tlibdw=%d\trows=%u\trules=%u\tpages=%u\tfdes=%u\tdamaged=%u\t"
-	       "expressions=%u\tbytes=%zu\thead_bytes=%zu\tcompared=%lu\tdifferent=%lu\tclass_trampoline=%lu\t"
+	       "expressions=%u\tbytes=%zu\thead_bytes=%zu\tcompared=%lu\tbases=%lu\tdifferent=%lu\tclass_trampoline=%lu\t"
 	       "build_ns=%lu\twalk_ns=%lu\twalk_rows=%lu\n",
-	       c->path, error, why(c, error), c->oracle.eh || c->oracle.debug, h->row_count,
+	       c->path, error, why(c, error), libdw_has_functions(&c->oracle), h->row_count,
 	       h->rule_count, h->page_count, h->fde_count, h->damaged_count, h->expression_count,
-	       size, sizeof(*h), c->compared, c->different, c->trampolines, build_ns, c->walk_ns,
-	       c->walk_rows);
+	       size, sizeof(*h), c->compared, c->bases, c->different, c->trampolines, build_ns,
+	       c->walk_ns, c->walk_rows);
 	(void)fflush(stdout); /* a reader that is gone is noticed by the next line */
 }
 

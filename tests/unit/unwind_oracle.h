@@ -140,6 +140,20 @@ static inline void oracle_register(Dwarf_Frame *frame, int number, char *text)
 	}
 }
 
+/** Where the caller's rbx is at @pc: "u", "c-16", ..., "" if nothing is known. */
+static inline const char *oracle_base(struct oracle *o, uint64_t pc, char *text)
+{
+	Dwarf_Frame *frame = NULL;
+
+	text[0] = '\0';
+	if ((!o->eh || dwarf_cfi_addrframe(o->eh, pc, &frame)) &&
+	    (!o->debug || dwarf_cfi_addrframe(o->debug, pc, &frame)))
+		return text;
+	oracle_register(frame, 3, text);
+	free(frame);
+	return text;
+}
+
 /** Write `CFA RBP RA` of @pc into @text (at least 160 bytes). */
 static inline const char *oracle_rule(struct oracle *o, uint64_t pc, char *text)
 {

@@ -98,7 +98,7 @@ def check(table):
     bad = [r for r in results if r["error"] and r["libdw"] and r["why"] != "relocatable objects"]
     table.row("no table although libdw has rows", "0 files", f"{len(bad)}: " + ", ".join(r["path"] for r in bad[:3]), not bad)
 
-    total = {key: sum(r[key] for r in made) for key in ("compared", "different", "rows", "rules", "bytes", "build_ns", "walk_ns",
+    total = {key: sum(r[key] for r in made) for key in ("compared", "bases", "different", "rows", "rules", "bytes", "build_ns", "walk_ns",
                                                        "walk_rows", "expressions")}
     classes = {}
     for r in made:
@@ -107,7 +107,7 @@ def check(table):
                 classes[key[6:]] = classes.get(key[6:], 0) + value
     named = ", ".join(f"{n} {c}" for c, n in sorted(classes.items())) or "none"
     table.row("rules that differ from libdw's", "0 beside the named classes",
-              f"{total['different']} of {total['compared']}; named: {named}", made and not total["different"])
+              f"{total['different']} of {total['compared']} (rbx besides at {total['bases']}); named: {named}", made and not total["different"])
 
     rows = [r["rows"] for r in made]
     table.row("rows per file", "reported", f"{total['rows']} in all; median {quantile(rows, .5)}, 90 % {quantile(rows, .9)}, "
