@@ -207,6 +207,6 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '2,14p'
-	@echo 'targets: all run check deps lint unit bench accept fuzz install clean (VARIANT=release|asan|coverage, V=1)'
+	@echo 'targets: all run check deps lint unit verify bench accept fuzz install clean (VARIANT=release|asan|coverage, V=1)'
 
 FORCE:

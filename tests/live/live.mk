@@ -7,3 +7,8 @@ HOST_TESTS += build/host/window-dump
 build/host/window-dump: $(B)/tests/live/window_dump.o $(LIBS)
 	$(Q)mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# How much of its limit the kernel's verifier needs for each variant of the program; as root.
+.PHONY: verify
+verify: build/host/window-dump
+	@tests/live/verify
