@@ -56,8 +56,7 @@ static int take_sideband(const void *record, size_t size, void *arg)
 	struct profiler *p = arg;
 	struct sideband_event event;
 
-	/* A time that is still to come would end all windows up to it. */
-	if (sideband_parse(record, size, &event) || event.time_ns > clock_now_ns())
+	if (sideband_parse(record, size, &event) || !sideband_time_is_sane(&event, clock_now_ns()))
 		count_sideband_lost(p, 1);
 	else if (event.type == SIDEBAND_LOST)
 		count_sideband_lost(p, event.lost_count);

@@ -5,7 +5,10 @@
 #include <linux/perf_event.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define MMAP2_BUILD_ID_MAX 20u /* size of the field in the record */
+#define AHEAD_MAX_NS	   (100 * NS_PER_MS)
 
 struct mmap2_record {
 	struct perf_event_header header;
@@ -180,4 +183,9 @@ int sideband_parse(const void *record, size_t size, struct sideband_event *ret)
 	if (!error)
 		*ret = event;
 	return error;
+}
+
+bool sideband_time_is_sane(const struct sideband_event *event, uint64_t now_ns)
+{
+	return event->time_ns <= now_ns || event->time_ns - now_ns <= AHEAD_MAX_NS;
 }

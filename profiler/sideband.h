@@ -18,6 +18,7 @@
 #ifndef HEARTH_PROFILER_SIDEBAND_H
 #define HEARTH_PROFILER_SIDEBAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,5 +68,14 @@ struct sideband_event {
  * not end.
  */
 int sideband_parse(const void *record, size_t size, struct sideband_event *ret);
+
+/**
+ * Whether the time of an event can be right, seen at @now_ns (CLOCK_MONOTONIC).
+ *
+ * The kernel stamps events by the clock that it may read in an NMI, which runs a little ahead of CLOCK_MONOTONIC while that
+ * is being corrected, and between CPUs (ktime_get_mono_fast_ns(), kernel/time/timekeeping.c): such an event waits until
+ * its time has come. One from far ahead is damaged.
+ */
+bool sideband_time_is_sane(const struct sideband_event *event, uint64_t now_ns);
 
 #endif

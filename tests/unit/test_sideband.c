@@ -320,6 +320,19 @@ static void random_bytes_do_no_harm(void **state)
 	}
 }
 
+static void a_clock_a_little_ahead_is_no_damage(void **state)
+{
+	const struct sideband_event event = {.time_ns = 5000000000};
+
+	(void)state;
+	assert_true(sideband_time_is_sane(&event, 6000000000));
+	assert_true(sideband_time_is_sane(&event, 5000000000));
+	assert_true(sideband_time_is_sane(&event, 4999999999)); /* stamped on another CPU */
+	assert_true(sideband_time_is_sane(&event, 4950000000));
+	assert_false(sideband_time_is_sane(&event, 4000000000));
+	assert_false(sideband_time_is_sane(&(struct sideband_event){.time_ns = UINT64_MAX}, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +345,7 @@ int main(void)
 		cmocka_unit_test(lost_and_kernel_symbols),
 		cmocka_unit_test(the_time_of_a_kernel_symbol_stands_behind_its_name),
 		cmocka_unit_test(unknown_types_pass),
+		cmocka_unit_test(a_clock_a_little_ahead_is_no_damage),
 		cmocka_unit_test(cut_records_are_refused),
 		cmocka_unit_test(a_name_without_end_is_refused),
 		cmocka_unit_test(random_bytes_do_no_harm),
