@@ -13,6 +13,10 @@
 
 #include "base/array.h"
 
+/* What is read at least of lists that many can refer to: split units bring some of their own. */
+#define SHARED_LISTS_MIN (64u << 20)
+#define RANGES_MIN	 (4u << 20)
+
 /* Walks along the line rows of a unit while addresses go up. */
 struct line_reader {
 	const struct dwarf_lines *lines;
@@ -204,6 +208,9 @@ static int build_unit(struct dwarf_builder *b, struct dwarf_unit *unit, struct d
 
 	if (err && !is_damage(err))
 		return err;
+	if (b->lines.program_bytes > b->line_bytes_left)
+		return -EFBIG;
+	b->line_bytes_left -= b->lines.program_bytes;
 	damaged = err == -EBADMSG;
 	b->counts.rows += b->lines.row_count;
 	if (b->counts.rows > DWARF_ROWS_MAX)
@@ -223,6 +230,10 @@ static int build_unit(struct dwarf_builder *b, struct dwarf_unit *unit, struct d
 
 int dwarf_build(struct dwarf_builder *b, struct dwarf_file *f, struct dwarf_splits *splits)
 {
+	/* Each list is referred to once or a few times; made-up files let a million entries share one. */
+	b->line_bytes_left = 8 * (uint64_t)f->line.length + SHARED_LISTS_MIN;
+	b->ranges_left =
+		2 * (uint64_t)(f->ranges.length + f->rnglists.length) + f->info.length + RANGES_MIN;
 	for (size_t i = 0;; i++) {
 		struct dwarf_unit *unit, *split_unit = NULL;
 		int err = dwarf_file_unit(f, i, &unit);

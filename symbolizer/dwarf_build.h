@@ -50,6 +50,7 @@ struct dwarf_line_file {
 /** The line table of a unit; the arrays are used again for the next one. */
 struct dwarf_lines {
 	uint16_t version;
+	uint64_t program_bytes; /* run to make the rows */
 	const char **directories;
 	size_t directory_count, directory_capacity;
 	struct dwarf_line_file *files;
@@ -88,6 +89,8 @@ struct dwarf_builder {
 	size_t range_count, range_capacity;
 	struct paint paint;
 	uint32_t *depth_scopes; /* scratch of the walk */
+	/* What may still be read of lists that several entries can refer to; see dwarf_build(). */
+	uint64_t line_bytes_left, ranges_left;
 	struct dwarf_counts counts;
 };
 

@@ -343,11 +343,13 @@ int dwarf_lines_read(struct dwarf_lines *l, const struct dwarf_unit *unit,
 	struct program p = {0};
 
 	l->directory_count = l->file_count = l->row_count = l->sequence_count = 0;
+	l->program_bytes = 0;
 	if (unit->stmt_list == UINT64_MAX || !unit->file->line.length)
 		return -ENOENT;
 
 	int err = read_header(l, unit, &p);
 
+	l->program_bytes = err ? 0 : cursor_left(&p.c);
 	if (!err)
 		err = run_program(l, &p, text);
 	if (l->sequence_count)

@@ -62,6 +62,9 @@ static int take_range(void *context, uint64_t low, uint64_t high)
 	struct walk *w = context;
 	struct paint_range range;
 
+	if (!w->b->ranges_left)
+		return -EFBIG;
+	w->b->ranges_left--;
 	if (!textmap_range(w->b->text, low, high, &range.start, &range.end))
 		return 0;
 	if (w->scope == SYMFILE_NONE) {
@@ -90,6 +93,9 @@ static int take_unit_range(void *context, uint64_t low, uint64_t high)
 	struct walk *w = context;
 	struct paint_range range = {.value = DWARF_NO_SCOPE};
 
+	if (!w->b->ranges_left)
+		return -EFBIG;
+	w->b->ranges_left--;
 	if (!textmap_range(w->b->text, low, high, &range.start, &range.end))
 		return 0;
 	return add_range(w->b, range);
@@ -129,8 +135,12 @@ static int take_entry(struct walk *w, struct cursor *c, const struct dwarf_abbre
 	case DW_TAG_partial_unit:
 	case DW_TAG_skeleton_unit:
 		dwarf_read_entry(c, w->unit, abbrev, &entry);
-		if (dwarf_list_ranges(w->unit, &entry, take_unit_range, w) == -ENOMEM)
+		switch (dwarf_list_ranges(w->unit, &entry, take_unit_range, w)) {
+		case -ENOMEM:
 			return -ENOMEM;
+		case -EFBIG:
+			return -EFBIG;
+		}
 		return 0;
 	default:
 		dwarf_skip_entry(c, w->unit, abbrev);

@@ -147,6 +147,8 @@ int elffile_section_data(struct elffile *f, const ElfW(Shdr) * section, struct s
 
 	if (err)
 		return err;
+	if (pack.data.length > ELFFILE_SECTION_MAX)
+		return -EFBIG;
 	if (pack.kind == ELFPACK_NONE) {
 		*ret = pack.data;
 		return 0;

@@ -19,9 +19,11 @@
 
 #include "symbolizer/cursor.h"
 
-#define ELFFILE_SECTIONS_MAX	 65536
-#define ELFFILE_UNPACKED_MAX	 (1536ull << 20) /* of all sections of a file together */
-#define ELFFILE_UNPACK_RATIO_MAX 1100		 /* deflate reaches 1032:1; real DWARF 3:1 */
+#define ELFFILE_SECTIONS_MAX 65536
+#define ELFFILE_UNPACKED_MAX (1536ull << 20) /* of all sections of a file together */
+#define ELFFILE_SECTION_MAX \
+	(1ull << 30) /* of one section that is read in any order; sparse files grow huge */
+#define ELFFILE_UNPACK_RATIO_MAX 1100 /* deflate reaches 1032:1; real DWARF 3:1 */
 
 /** One section's unpacked content. */
 struct elffile_unpacked {
@@ -73,7 +75,7 @@ const ElfW(Shdr) * elffile_find_section(const struct elffile *f, const char *nam
  * @section: one of @f's; NULL gives an empty slice
  * @ret: borrowed, valid until elffile_release(); empty for SHT_NOBITS
  *
- * Returns 0; -EBADMSG if it lies outside the file or does not unpack; -EFBIG if it unpacks to too much; -ENOTSUP
+ * Returns 0; -EBADMSG if it lies outside the file or does not unpack; -EFBIG if it is or unpacks to too much; -ENOTSUP
  * for an unknown compression; -ENOMEM.
  */
 int elffile_section_data(struct elffile *f, const ElfW(Shdr) * section, struct slice *ret);

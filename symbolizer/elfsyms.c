@@ -105,6 +105,8 @@ int elfsyms_add(struct elfsyms *e, struct elffile *f, enum elfsyms_layer layer, 
 		return 0;
 	if (table->sh_link >= f->section_count || table->sh_entsize != sizeof(ElfW(Sym)))
 		return -EBADMSG;
+	if (table->sh_size > ELFSYMS_TABLE_MAX)
+		return -EFBIG;
 
 	int err = elffile_section_data(f, table, &data);
 

@@ -23,6 +23,8 @@
 #include "symbolizer/symfile_write.h"
 #include "symbolizer/textmap.h"
 
+#define ELFSYMS_TABLE_MAX (256u << 20) /* bytes of a symbol table: 11 million symbols */
+
 enum elfsyms_layer {
 	ELFSYMS_SIZELESS, /* symbols without a size, of any table */
 	ELFSYMS_SEPARATE, /* tables of debug files and .gnu_debugdata */
@@ -59,7 +61,7 @@ void elfsyms_release(struct elfsyms *e);
  * @layer: ELFSYMS_OWN or ELFSYMS_SEPARATE
  * @ret_count: symbols of code found in it
  *
- * Returns 0; -EBADMSG if a table is damaged; -ENOMEM.
+ * Returns 0; -EBADMSG if a table is damaged; -EFBIG if one is larger than ELFSYMS_TABLE_MAX, or its names are; -ENOMEM.
  */
 int elfsyms_add(struct elfsyms *e, struct elffile *f, enum elfsyms_layer layer, size_t *ret_count);
 
