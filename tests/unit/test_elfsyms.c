@@ -150,8 +150,10 @@ static void a_table_with_wrong_items_or_link_is_damaged(void **state)
 	header->sh_link = 77;
 	assert_int_equal(elfsyms_add(&x.symbols, &x.f, ELFSYMS_OWN, &count), -EBADMSG);
 	header->sh_link = 2;
-	header->sh_size = 1u << 30;
+	header->sh_size = 1u << 20; /* behind the end of the file */
 	assert_int_equal(elfsyms_add(&x.symbols, &x.f, ELFSYMS_OWN, &count), -EBADMSG);
+	header->sh_size = ELFSYMS_TABLE_MAX + 24ull;
+	assert_int_equal(elfsyms_add(&x.symbols, &x.f, ELFSYMS_OWN, &count), -EFBIG);
 	release(&x);
 }
 
