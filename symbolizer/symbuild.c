@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "symbolizer/debugdata.h"
 #include "symbolizer/dwarf_build.h"
+#include "symbolizer/elfplt.h"
 #include "symbolizer/elfsyms.h"
 #include "symbolizer/gopclntab.h"
 #include "symbolizer/symfile_write.h"
@@ -83,6 +84,8 @@ static int add_elf_symbols(struct build *b)
 	int err = add_symbols(b, &b->elf, ELFSYMS_OWN, &r->own_symbols, &r->own_symbol_count);
 
 	r->has_symtab = has_symtab(&b->elf);
+	if (!err)
+		err = elfplt_add(&b->symbols, &b->elf);
 	if (!err && b->debug.image.bytes)
 		err = add_symbols(b, &b->debug, ELFSYMS_SEPARATE, &r->debug_symbols,
 				  &r->debug_symbol_count);
