@@ -100,6 +100,18 @@ static int encode_diff(struct request *r, const struct profile *p, const struct 
 	return flamegraph_encode(&sides, &options, &r->answer.body);
 }
 
+/* As one profile with negative values, which pprof's own tools show. */
+static void work_signed_diff(struct request *r)
+{
+	CLEANUP(profile_destroyp) struct profile *p = NULL;
+	int err = query_difference(r->service->engine, &r->query, &r->base_query, &p);
+
+	if (err)
+		answer_failure(r, err);
+	else
+		answer_profile(r, p);
+}
+
 static void work_diff(struct request *r)
 {
 	CLEANUP(profile_destroyp) struct profile *p = NULL;
@@ -119,13 +131,15 @@ static void work_diff(struct request *r)
 void handle_diff(struct request *r)
 {
 	if (!params_format(r) || !params_selector(r) || !params_range(r) || !params_base(r) ||
-	    !params_view(r) || !params_labels(r, comm_only))
+	    !params_view(r) ||
+	    !params_labels(r, r->format == FORMAT_PPROF ? params_pprof_labels : comm_only))
 		return;
-	if (r->format != FORMAT_FLAMEGRAPH) {
-		answer_error(r, MHD_HTTP_BAD_REQUEST, "a difference comes as 'flamegraph' only");
+	if (r->format != FORMAT_FLAMEGRAPH && r->format != FORMAT_PPROF) {
+		answer_error(r, MHD_HTTP_BAD_REQUEST,
+			     "a difference comes as 'flamegraph' or 'pprof'");
 		return;
 	}
 	r->base_query.labels = r->query.labels;
 	r->base_query.all_labels = r->query.all_labels;
-	request_defer(r, work_diff, 0);
+	request_defer(r, r->format == FORMAT_PPROF ? work_signed_diff : work_diff, 0);
 }

@@ -140,6 +140,7 @@ struct profile_filter {
 	uint64_t wall_from_ns;
 	uint64_t wall_to_ns;	     /* exclusive; 0 = no end */
 	struct label_filter *labels; /* borrowed; NULL = all */
+	bool subtracts; /* samples count negative, in two's complement; totals, verdicts and times stay as they are */
 };
 
 /**

@@ -2,9 +2,8 @@
 /*
  * Merging a window into a profile.
  *
- * Each table of the window gets a map from its indices to the profile's, filled when a sample first needs an
- * entry: the work follows what the filter lets through, and a sample whose stack and labels are known already
- * costs one look-up.
+ * Each table of the window gets a map from its indices to the profile's, filled when a sample first needs an entry: the
+ * work follows what the filter lets through.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@ struct merge {
 	struct profile *p;
 	const struct window *w;
 	uint64_t from_ns, to_ns; /* the time that is wanted */
+	bool subtracts;
 	uint32_t *strings;
 	uint32_t *binaries;
 	uint32_t *frames;
@@ -349,6 +349,11 @@ static int add_sample(struct merge *m, const struct window_sample *s)
 
 	uint64_t cpu_ns = s->weight * m->w->period_ns;
 
+	if (m->subtracts) {
+		p->samples[id].count -= s->weight;
+		p->samples[id].cpu_ns -= cpu_ns;
+		return 0;
+	}
 	p->samples[id].count += s->weight;
 	p->samples[id].cpu_ns += cpu_ns;
 	p->total_count += s->weight;
@@ -429,11 +434,13 @@ int profile_add_window(struct profile *p, const struct window *w,
 		.w = w,
 		.from_ns = filter ? filter->wall_from_ns : 0,
 		.to_ns = filter && filter->wall_to_ns ? filter->wall_to_ns : UINT64_MAX,
+		.subtracts = filter && filter->subtracts,
 	};
 
 	if (w->wall_start_ns >= m.to_ns || w->wall_end_ns <= m.from_ns)
 		return 0;
-	cover(p, w, m.from_ns, m.to_ns);
+	if (!m.subtracts)
+		cover(p, w, m.from_ns, m.to_ns);
 
 	int err = merge_prepare(&m, filter);
 

@@ -12,7 +12,7 @@
 #include "server/query/profile_index.h"
 
 #define NO_BINARY	UINT32_MAX
-#define TEXT_CACHE_SIZE 1024u /* a power of two */
+#define TEXT_CACHE_SIZE 4096u /* a power of two */
 
 DEFINE_CLEANUP(symfile_unref, struct symfile *)
 

@@ -45,7 +45,7 @@ static void count_frames(struct query_engine *e, const struct profile *p)
 	atomic_fetch_add(&e->frames_unresolved, p->frame_count - resolved);
 }
 
-static int merge(struct query_engine *e, const struct query *q, struct profile *p)
+static int merge(struct query_engine *e, const struct query *q, struct profile *p, bool subtracts)
 {
 	CLEANUP(label_filter_destroyp) struct label_filter *labels = NULL;
 	int err = 0;
@@ -65,13 +65,25 @@ static int merge(struct query_engine *e, const struct query *q, struct profile *
 	};
 	struct merging m = {
 		.profile = p,
-		.filter = {q->wall_from_ns, q->wall_to_ns, labels},
+		.filter = {q->wall_from_ns, q->wall_to_ns, labels, subtracts},
 	};
 
 	return history_scan(e->history, &scan, merge_window, &m);
 }
 
-int query_profile(struct query_engine *e, const struct query *q, struct profile **ret)
+/* Samples of which both sides have the same say nothing. */
+static void drop_zeros(struct profile *p)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->sample_count; i++)
+		if (p->samples[i].count || p->samples[i].cpu_ns)
+			p->samples[kept++] = p->samples[i];
+	p->sample_count = kept;
+}
+
+int query_difference(struct query_engine *e, const struct query *q, const struct query *base,
+		     struct profile **ret)
 {
 	CLEANUP(profile_destroyp) struct profile *p = NULL;
 	struct profile_options options = {.labels = q->labels,
@@ -80,7 +92,11 @@ int query_profile(struct query_engine *e, const struct query *q, struct profile 
 	int err = profile_create(&options, &p);
 
 	if (!err)
-		err = merge(e, q, p);
+		err = merge(e, q, p, false);
+	if (!err && base)
+		err = merge(e, base, p, true);
+	if (!err && base)
+		drop_zeros(p);
 	if (!err) {
 		uint64_t wait_ns = q->symbol_wait_ns ? q->symbol_wait_ns : QUERY_SYMBOL_WAIT_NS;
 
@@ -97,11 +113,16 @@ int query_profile(struct query_engine *e, const struct query *q, struct profile 
 	return 0;
 }
 
+int query_profile(struct query_engine *e, const struct query *q, struct profile **ret)
+{
+	return query_difference(e, q, NULL, ret);
+}
+
 void query_prefetch(struct query_engine *e, const struct query *q)
 {
 	CLEANUP(profile_destroyp) struct profile *p = NULL;
 
-	if (!e->symbolizer || profile_create(NULL, &p) || merge(e, q, p))
+	if (!e->symbolizer || profile_create(NULL, &p) || merge(e, q, p, false))
 		return;
 	(void)profile_prefetch(p, e->symbolizer); /* as documented */
 }

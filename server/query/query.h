@@ -61,6 +61,15 @@ void query_set_limits(struct query_engine *e, uint64_t bytes, uint64_t time_ns, 
  */
 int query_profile(struct query_engine *e, const struct query *q, struct profile **ret);
 
+/**
+ * query_profile() of one query less that of another: values of samples are signed, as int64_t; those of 0 are left out.
+ * What is said of the whole (times, totals, verdicts, losses) is said of the first.
+ *
+ * @base: NULL = nothing is taken away
+ */
+int query_difference(struct query_engine *e, const struct query *q, const struct query *base,
+		     struct profile **ret);
+
 /** Have the symbol files made that a query will want; a failure only costs names. */
 void query_prefetch(struct query_engine *e, const struct query *q);
 

@@ -47,7 +47,7 @@ extern const struct tier_rule tier_rules[TIER_COUNT];
 #define SQLITE_NEW_SUFFIX	   ".new" /* of a file being sealed, behind the name it will have */
 #define SQLITE_SEAL_OVERHEAD_BYTES (128u << 10)
 
-#define SQLITE_READERS_MAX	   8
+#define SQLITE_READERS_MAX	   16 /* a range of 30 days touches a dozen files */
 #define SQLITE_READER_BYTES_MAX	   (32u << 20)
 
 /** A segment in the catalog. */

@@ -63,6 +63,7 @@ def main():
     with History(PORT) as history:
         show_disk(history)
         with Server(PORT, "--no-sampling", "--disk", "1T", "--data-dir", history.directory) as server:
+            measure.warm_up(server, history.end, [x for x in LENGTHS.values() if x <= history.days * measure.DAY])
             show_queries(history, server)
             show_growth(history, server)
             show_peer(history, server)

@@ -140,6 +140,18 @@ class Tool(unittest.TestCase):
         self.assertRegex(pprof("-top", "-diff_base", first, first), r"of 0 total|0% of \S+ total|Total samples = 0|, 0%")
         self.assertIn("seventy", pprof("-top", "-nodefraction=0", "-nodecount=100000", "-base", first, daemon.url("/debug/pprof/profile", last="1m")))
 
+    def test_a_difference_as_pprof_is_one_side_less_the_other(self):
+        end = time.time() - 1
+        raw = []
+        for path, span in (("/api/v1/diff", {"from": end - 2, "to": end, "base_from": end - 30, "base_to": end - 2}),
+                           ("/api/v1/query", {"from": end - 2, "to": end}), ("/api/v1/query", {"from": end - 30, "to": end - 2})):
+            name = os.path.join(directory, f"side{len(raw)}")
+            with open(name, "wb") as f:
+                f.write(daemon.get(path, format="pprof", query=SELECTOR, **span).body)
+            raw.append([int(n) for n in re.findall(r"^ +(-?\d+) +-?\d+: \d", pprof("-raw", name), re.M)])
+        self.assertTrue(any(n < 0 for n in raw[0]))
+        self.assertEqual(sum(raw[0]), sum(raw[1]) - sum(raw[2]))
+
     def test_live_and_history_merge(self):
         merged = pprof("-raw", first, daemon.url("/debug/pprof/profile", last="1m", query=SELECTOR))
         self.assertIn("samples/count cpu/nanoseconds", merged)

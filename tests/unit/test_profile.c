@@ -85,7 +85,8 @@ static void the_time_range_is_half_open_and_exact(void **state)
 {
 	struct fixture f;
 	struct profile *p = create(NULL);
-	struct profile_filter filter = {START + NS_PER_S, START + 2 * NS_PER_S, NULL};
+	struct profile_filter filter = {.wall_from_ns = START + NS_PER_S,
+					.wall_to_ns = START + 2 * NS_PER_S};
 
 	(void)state;
 	fixture_init(&f, START, END);
@@ -100,7 +101,7 @@ static void the_time_range_is_half_open_and_exact(void **state)
 	assert_int_equal(p->wall_from_ns, filter.wall_from_ns);
 	assert_int_equal(p->wall_to_ns, filter.wall_to_ns);
 
-	filter = (struct profile_filter){END, 0, NULL};
+	filter = (struct profile_filter){.wall_from_ns = END};
 	assert_int_equal(profile_add_window(p, &f.w, &filter), 0);
 	assert_int_equal(p->total_count, 110);
 	assert_int_equal(p->window_count, 1);

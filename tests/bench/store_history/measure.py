@@ -47,6 +47,26 @@ class Client:
         return took, body
 
 
+def warm_up(server, end, lengths):
+    """Has the symbol files made that flame graphs of these lengths want."""
+    client = Client(server.port)
+    for length in lengths:
+        client.get("/api/v1/query", format="flamegraph", from_=f"{end - length:.3f}", to=f"{end:.3f}")
+    until = time.monotonic() + 120
+    while server.metrics().get("hearth_symbol_queue_length") and time.monotonic() < until:
+        time.sleep(0.2)
+    time.sleep(1)
+
+
+def cold_memory_mb(start, port, history, lengths):
+    """The most that the first query of each length adds to a server that was just started, when symbol files are there."""
+    most = 0
+    for length in lengths:
+        with start(port, "--no-sampling", "--disk", "1T", "--data-dir", history.directory) as server:
+            most = max(most, flame_graphs(server, history.end, length, "", 1)["memory_mb"])
+    return most
+
+
 def flame_graphs(server, end, length, selector, repetitions, seed=7):
     """
     {"first_ms", "p50_ms", "p95_ms", "memory_mb", "samples", "nodes"} of flame graphs of that length (in seconds), each
