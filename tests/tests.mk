@@ -19,7 +19,7 @@ check: deps-test
 host-tests: $(HOST_TESTS)
 
 # Programs whose stacks are looked at.
-DEPS_ACCEPT := g++ sqlite3 openssl xz-utils perl postgresql
+DEPS_ACCEPT := g++ wrk strace sqlite3 openssl xz-utils perl postgresql
 
 accept: deps-test
 	$(call install_packages,$(DEPS_ACCEPT))
