@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -95,6 +96,22 @@ static int path_of_v2_id(const struct cgroup_cache *c, uint64_t id, char path[st
 	return 0;
 }
 
+/* What the container and the service are called; a name that there is no memory for is unknown. */
+static void add_names(struct cgroup_labels *l)
+{
+	static const char suffix[] = ".service";
+	size_t length = l->unit ? strlen(l->unit) : 0;
+	bool is_service = length > sizeof(suffix) - 1 &&
+			  !strcmp(l->unit + length - (sizeof(suffix) - 1), suffix);
+
+	if (l->container_id)
+		container_names_find(NULL, l->container_id, &l->names);
+	if (l->names.service || l->names.container)
+		l->service = strdup(l->names.service ? l->names.service : l->names.container);
+	else if (!l->container_id && is_service)
+		l->service = strndup(l->unit, length - (sizeof(suffix) - 1));
+}
+
 static int add(struct cgroup_cache *c, const char *path, uint64_t v2_id, struct cgroup_labels **ret)
 {
 	CLEANUP(cgroup_labels_unrefp) struct cgroup_labels *l = NULL;
@@ -103,6 +120,7 @@ static int add(struct cgroup_cache *c, const char *path, uint64_t v2_id, struct 
 		forget_all(c); /* those in use stay with their processes */
 	if (cgroup_labels_parse(path, &l))
 		return -ENOMEM;
+	add_names(l);
 	if (array_reserve((void **)&c->labels, &c->label_capacity, c->count + 1,
 			  sizeof(c->labels[0])) ||
 	    array_reserve((void **)&c->v2_ids, &c->v2_id_capacity, c->count + 1,

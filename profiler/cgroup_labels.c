@@ -159,6 +159,8 @@ void cgroup_labels_unref(struct cgroup_labels *l)
 	free(l->path);
 	free(l->unit);
 	free(l->container_id);
+	container_names_release(&l->names);
+	free(l->service);
 	free(l);
 }
 

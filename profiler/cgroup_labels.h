@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/idmap.h"
+#include "profiler/container_names.h"
 
 #define CGROUP_CACHE_MAX 8192u /* cgroups remembered */
 
@@ -21,6 +22,9 @@ struct cgroup_labels {
 	char *path; /* below the root of its hierarchy, starts with / */
 	char *unit; /* systemd unit: nginx.service, session-3.scope */
 	char *container_id; /* 64 hex digits; ECS: 32 hex digits, a dash, digits; LXC: the container's name */
+	/* Filled in by the cache, see container_names.h: */
+	struct container_names names;
+	char *service; /* what a person would call it: Compose's name, the container's, or the unit's without .service */
 	uint32_t ref_count;
 };
 

@@ -263,6 +263,10 @@ static int make_labels(struct resolver *r, const struct known_labels *k, const s
 		put_label(&l, "cgroup", p->cgroup->path);
 		put_label(&l, "unit", p->cgroup->unit);
 		put_label(&l, "container_id", p->cgroup->container_id);
+		put_label(&l, "container", p->cgroup->names.container);
+		put_label(&l, "pod", p->cgroup->names.pod);
+		put_label(&l, "namespace", p->cgroup->names.pod_namespace);
+		put_label(&l, "service_name", p->cgroup->service);
 	}
 	if (l.error)
 		return l.error;

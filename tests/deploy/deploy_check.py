@@ -26,7 +26,7 @@ import kernels  # noqa: E402
 import vm_check  # noqa: E402
 
 RUNTIME = "systemd,systemd-sysv,dbus,procps,libbpf1,libdw1,libmicrohttpd12,libpcre2-8-0,libprotobuf-c1"
-RUNTIME += ",libunwind8,libseccomp2,libxxhash0,libsqlite3-0,libyaml-0-2"
+RUNTIME += ",libunwind8,libseccomp2,libxxhash0,libsqlite3-0,libyaml-0-2,libjansson4,libcurl3-gnutls"
 # Written by the system itself whatever is installed.
 NOT_OURS = re.compile(r"^(var/(log|cache|lib/(dpkg|systemd|apt))|etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|run|tmp|proc|sys|dev|root)")
 
@@ -65,7 +65,7 @@ def check_files(tap):
     tap.check("man page: mandoc finds nothing", not findings, "\n".join(findings))
     page = run(["mandoc", "-Tutf8", str(deploy / "man/hearth.1")]).stdout
     page = re.sub(r".\x08", "", page)
-    for command in ("serve", "record", "symbolize", "inspect", "doctor"):
+    for command in ("serve", "record", "query", "symbolize", "inspect", "doctor"):
         usage = run([str(ROOT / "build/hearth"), command, "--help"])
         options = set(re.findall(r"(--[a-z-]+)", usage.stdout)) - {"--help"}
         missing = sorted(option for option in options if option not in page)
