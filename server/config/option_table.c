@@ -143,13 +143,13 @@ const struct option_spec option_table[] = {
 	 FIELD(insecure), .group = OPTION_GROUP_HTTP},
 
 	/* queries */
-	{"query-memory", NULL, "SIZE", "256M", "a size from 1M to 64G",
+	{"query-memory", NULL, "SIZE", "256M", "a size from 64K to 64G",
 	 "most memory of one query; one that needs more is refused", option_set_size,
-	 FIELD(query_memory_bytes), .least = 1ull << 20, .most = 64ull << 30,
+	 FIELD(query_memory_bytes), .least = 64ull << 10, .most = 64ull << 30,
 	 .group = OPTION_GROUP_QUERY, .reloadable = true},
-	{"query-timeout", NULL, "TIME", "1m", "a time from 10ms to 1d",
+	{"query-timeout", NULL, "TIME", "1m", "a time from 1ms to 1d",
 	 "most time of one query; one that takes longer is refused", option_set_time,
-	 FIELD(query_time_ns), .least = 10 * NS_PER_MS, .most = 86400 * NS_PER_S,
+	 FIELD(query_time_ns), .least = NS_PER_MS, .most = 86400 * NS_PER_S,
 	 .group = OPTION_GROUP_QUERY, .reloadable = true},
 	{"query-range", NULL, "TIME", "366d", "a time from 1s to 3660d",
 	 "longest time of history that one query covers", option_set_time, FIELD(query_range_ns),

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "server/encode/gzip.h"
 #include "server/encode/json.h"
 #include "server/http/request.h"
+#include "server/http/service.h"
 
 #define GZIP_LEVEL    3
 #define GZIP_LEAST    1024u
@@ -98,9 +100,20 @@ void answer_failure(struct request *r, int err)
 	switch (err) {
 	case -EFBIG:
 		answer_error(
-			r, MHD_HTTP_CONTENT_TOO_LARGE,
-			"the profile is too large: ask for a shorter range, a narrower selector "
-			"or fewer labels");
+			r, MHD_HTTP_BAD_REQUEST,
+			"the profile needs more than %lu KiB: ask for a shorter range, a narrower "
+			"selector or fewer labels, or raise --query-memory",
+			atomic_load(&r->service->engine->limit_bytes) >> 10);
+		return;
+	case -ETIMEDOUT:
+		answer_error(
+			r, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"the query took longer than %.3g s: ask for a shorter range or a narrower "
+			"selector, or raise --query-timeout",
+			(double)atomic_load(&r->service->engine->limit_time_ns) / NS_PER_S);
+		return;
+	case -ECANCELED:
+		answer_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the client has gone");
 		return;
 	case -E2BIG:
 		answer_error(

@@ -239,6 +239,18 @@ static void put_process(struct buffer *out)
 	metric_single(out, "process_threads", "gauge", "Number of threads.", s.threads);
 }
 
+static void put_stopped(struct buffer *out, const struct query_engine *e)
+{
+	static const char name[] = "hearth_queries_stopped_total";
+
+	metric_family(
+		out, name, "counter",
+		"Queries given up, by cause: the client had gone, too much time, too much memory.");
+	metric_sample(out, name, "reason", "gone", (double)atomic_load(&e->stopped_gone));
+	metric_sample(out, name, "reason", "time", (double)atomic_load(&e->stopped_time));
+	metric_sample(out, name, "reason", "memory", (double)atomic_load(&e->stopped_size));
+}
+
 void handle_metrics(struct request *r)
 {
 	struct buffer *out = &r->answer.body;
@@ -252,6 +264,7 @@ void handle_metrics(struct request *r)
 	metric_single(out, "hearth_query_snapshots_total", "counter",
 		      "Snapshots of the open window.",
 		      (double)history_snapshots(service->engine->history));
+	put_stopped(out, service->engine);
 	metric_single(out, "hearth_http_requests_waiting", "gauge",
 		      "Requests that wait for their samples.",
 		      scheduler_waiting(service->scheduler));

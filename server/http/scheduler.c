@@ -74,7 +74,7 @@ static void move_due(struct scheduler *s, uint64_t now_ns)
 	}
 }
 
-static bool has_gone(const struct job *job)
+bool scheduler_has_gone(const struct job *job)
 {
 	struct pollfd p = {.fd = job->fd, .events = POLLRDHUP};
 
@@ -89,7 +89,7 @@ static struct job *take_gone(struct scheduler *s)
 	for (struct job **link = &s->waiting; *link;) {
 		struct job *job = *link;
 
-		if (!has_gone(job)) {
+		if (!scheduler_has_gone(job)) {
 			link = &job->next;
 			continue;
 		}
@@ -164,7 +164,10 @@ static void *work(void *arg)
 		if (s->ready)
 			pthread_cond_signal(&s->wake);
 		pthread_mutex_unlock(&s->lock);
-		s->options.run(job, s->options.arg);
+		if (scheduler_has_gone(job))
+			s->options.give_up(job, GIVE_UP_GONE, s->options.arg);
+		else
+			s->options.run(job, s->options.arg);
 		pthread_mutex_lock(&s->lock);
 		s->running_count--;
 	}

@@ -48,6 +48,9 @@ int scheduler_create(const struct scheduler_options *options, struct scheduler *
  */
 int scheduler_submit(struct scheduler *s, struct job *job);
 
+/** Whether the client of a job closed its connection; false for a job without one. */
+bool scheduler_has_gone(const struct job *job);
+
 /** Give up all that is queued, let what runs finish, and end the workers. */
 void scheduler_stop(struct scheduler *s);
 

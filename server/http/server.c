@@ -59,6 +59,21 @@ static struct scheduler *lane_of(const struct request *r)
 								   : r->service->scheduler;
 }
 
+static bool is_gone(void *arg)
+{
+	return scheduler_has_gone(arg);
+}
+
+/* A query ends when its client has gone, or its time is over: of both the worker is told between two windows. */
+static void limit_query(struct request *r, struct query *q)
+{
+	uint64_t limit_ns = atomic_load(&r->service->engine->limit_time_ns);
+
+	q->deadline_ns = limit_ns ? clock_now_ns() + limit_ns : 0;
+	q->is_gone = is_gone;
+	q->is_gone_arg = &r->job;
+}
+
 /* On a worker: the work, then back to the connection's own thread. */
 static void run_job(struct job *job, void *arg)
 {
@@ -66,6 +81,8 @@ static void run_job(struct job *job, void *arg)
 
 	(void)arg;
 	r->state = REQUEST_NEW;
+	limit_query(r, &r->query);
+	limit_query(r, &r->base_query);
 	r->work(r);
 	if (r->state == REQUEST_DEFERRED) { /* again, for later */
 		int err = scheduler_submit(lane_of(r), job);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/query/query.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -23,7 +24,23 @@ void query_set_limits(struct query_engine *e, uint64_t bytes, uint64_t time_ns, 
 	atomic_store(&e->limit_range_ns, range_ns);
 }
 
+int query_check(const struct query *q)
+{
+	if (q->deadline_ns && clock_now_ns() > q->deadline_ns)
+		return -ETIMEDOUT;
+	return q->is_gone && q->is_gone(q->is_gone_arg) ? -ECANCELED : 0;
+}
+
+int query_count_stop(struct query_engine *e, int err)
+{
+	atomic_fetch_add(&e->stopped_gone, err == -ECANCELED);
+	atomic_fetch_add(&e->stopped_time, err == -ETIMEDOUT);
+	atomic_fetch_add(&e->stopped_size, err == -EFBIG);
+	return err;
+}
+
 struct merging {
+	const struct query *q;
 	struct profile *profile;
 	struct profile_filter filter;
 };
@@ -31,8 +48,9 @@ struct merging {
 static int merge_window(struct window *w, void *arg)
 {
 	struct merging *m = arg;
+	int err = query_check(m->q);
 
-	return profile_add_window(m->profile, w, &m->filter);
+	return err ? err : profile_add_window(m->profile, w, &m->filter);
 }
 
 static void count_frames(struct query_engine *e, const struct profile *p)
@@ -64,6 +82,7 @@ static int merge(struct query_engine *e, const struct query *q, struct profile *
 		.exact = q->exact,
 	};
 	struct merging m = {
+		.q = q,
 		.profile = p,
 		.filter = {q->wall_from_ns, q->wall_to_ns, labels, subtracts},
 	};
@@ -100,10 +119,14 @@ int query_difference(struct query_engine *e, const struct query *q, const struct
 	if (!err) {
 		uint64_t wait_ns = q->symbol_wait_ns ? q->symbol_wait_ns : QUERY_SYMBOL_WAIT_NS;
 
-		err = profile_symbolize(p, e->symbolizer, clock_now_ns() + wait_ns);
+		uint64_t until_ns = clock_now_ns() + wait_ns;
+
+		if (q->deadline_ns && until_ns > q->deadline_ns)
+			until_ns = q->deadline_ns;
+		err = profile_symbolize(p, e->symbolizer, until_ns);
 	}
 	if (err)
-		return err;
+		return query_count_stop(e, err);
 	if (!p->window_count) {
 		p->wall_from_ns = q->wall_from_ns;
 		p->wall_to_ns = q->wall_to_ns;

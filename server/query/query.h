@@ -29,6 +29,12 @@ struct query {
 	bool exact; /* as in struct store_scan */
 	uint64_t
 		symbol_wait_ns; /* for symbol files that are still being made; 0 = QUERY_SYMBOL_WAIT_NS */
+
+	/* Looked at before each window: */
+	uint64_t deadline_ns; /* monotonic; 0 = none */
+	bool (*is_gone)(
+		void *arg); /* whether nobody waits for the answer any more; NULL = somebody does */
+	void *is_gone_arg;
 };
 
 /** What queries work on. The counters may be read at any time. */
@@ -42,6 +48,9 @@ struct query_engine {
 
 	atomic_ulong frames_resolved;
 	atomic_ulong frames_unresolved;
+	atomic_ulong stopped_gone; /* queries given up because the client had gone */
+	atomic_ulong stopped_time; /* because they took too long */
+	atomic_ulong stopped_size; /* because they needed too much memory */
 };
 
 /** Free what @q owns and make it empty; NULL allowed. */
@@ -50,6 +59,12 @@ void query_release(struct query *q);
 /** Limit what one query may take from now on, its memory, its time and its range. 0 = as in struct query_engine. */
 void query_set_limits(struct query_engine *e, uint64_t bytes, uint64_t time_ns, uint64_t range_ns);
 
+/** Whether to go on with a query. Returns 0; -ECANCELED if nobody waits for it any more; -ETIMEDOUT. */
+int query_check(const struct query *q);
+
+/** Count a query that ended with @err among those that were stopped, if it was. Returns @err. */
+int query_count_stop(struct query_engine *e, int err);
+
 /**
  * Merge and symbolize.
  *
@@ -57,7 +72,7 @@ void query_set_limits(struct query_engine *e, uint64_t bytes, uint64_t time_ns, 
  *       the history covers
  *
  * Returns 0; -EFBIG if the profile would exceed its memory limit; -E2BIG if a regular expression would exceed its
- * own; -ENOMEM; -errno of the store.
+ * own; -ETIMEDOUT, -ECANCELED as query_check(); -ENOMEM; -errno of the store.
  */
 int query_profile(struct query_engine *e, const struct query *q, struct profile **ret);
 

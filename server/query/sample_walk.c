@@ -60,6 +60,11 @@ static int walk_window(struct window *w, void *arg)
 	if (!matches || !scratch)
 		return -ENOMEM;
 
+	int stopped = query_check(q);
+
+	if (stopped)
+		return stopped;
+
 	int err = label_filter_apply(walking->labels, w, matches);
 
 	if (err)
@@ -87,5 +92,5 @@ int sample_walk(struct query_engine *e, const struct query *q, const struct samp
 		.no_stacks = true,
 	};
 
-	return history_scan(e->history, &scan, walk_window, &walking);
+	return query_count_stop(e, history_scan(e->history, &scan, walk_window, &walking));
 }

@@ -290,6 +290,46 @@ static void labels_are_listed_with_their_samples(void **state)
 	destroy(&h);
 }
 
+static bool gone_at_the_third_look(void *arg)
+{
+	return ++*(unsigned int *)arg == 3;
+}
+
+static void a_query_ends_between_two_windows(void **state)
+{
+	struct fixture_history h;
+	struct query_engine e = {0};
+	unsigned int looks = 0;
+	struct query q = {
+		.wall_to_ns = NOW, .is_gone = gone_at_the_third_look, .is_gone_arg = &looks};
+	struct series_set set = {0};
+	struct profile *p = NULL;
+
+	(void)state;
+	create(&h);
+	e.history = h.history;
+	h.source.error = -ESHUTDOWN;
+	for (uint64_t i = 20; i > 0; i--)
+		append(&h, NOW - i * NS_PER_S, NOW - (i - 1) * NS_PER_S, 1);
+	assert_int_equal(query_profile(&e, &q, &p), -ECANCELED);
+	assert_int_equal(looks, 3);
+	looks = 0;
+	assert_int_equal(query_series(&e, &q, NULL, NOW, &set), -ECANCELED);
+	assert_int_equal(looks, 3);
+	assert_int_equal(atomic_load(&e.stopped_gone), 2);
+
+	q.is_gone = NULL;
+	q.deadline_ns = 1;
+	assert_int_equal(query_profile(&e, &q, &p), -ETIMEDOUT);
+	assert_int_equal(atomic_load(&e.stopped_time), 1);
+	assert_null(p);
+	q.deadline_ns = 0;
+	assert_int_equal(query_profile(&e, &q, &p), 0);
+	assert_int_equal(p->total_count, 20);
+	profile_destroy(p);
+	destroy(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +342,7 @@ int main(void)
 		cmocka_unit_test(a_snapshot_that_fails_leaves_the_past),
 		cmocka_unit_test(series_know_what_was_not_sampled),
 		cmocka_unit_test(labels_are_listed_with_their_samples),
+		cmocka_unit_test(a_query_ends_between_two_windows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

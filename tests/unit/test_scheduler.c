@@ -157,12 +157,39 @@ static void a_client_that_closes_gives_its_place_back(void **state)
 	close(pair[0]);
 }
 
+static void a_queued_job_whose_client_has_gone_is_not_run(void **state)
+{
+	struct record r;
+	struct scheduler *s = create(&r, 1);
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	set_gate(&r, true);
+
+	struct job first = {.fd = -1};
+	struct job second = {.fd = pair[0]};
+
+	assert_int_equal(scheduler_submit(s, &first), 0);
+	assert_int_equal(scheduler_submit(s, &second), 0);
+	assert_false(scheduler_has_gone(&second));
+	close(pair[1]);
+	assert_true(scheduler_has_gone(&second));
+	assert_false(scheduler_has_gone(&first));
+	set_gate(&r, false);
+	wait_until(&r, &r.gone, 1);
+	scheduler_destroy(s);
+	assert_int_equal(r.ran, 1);
+	close(pair[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(jobs_run_when_they_are_due_and_in_that_order),
 		cmocka_unit_test(both_queues_are_bounded),
 		cmocka_unit_test(a_client_that_closes_gives_its_place_back),
+		cmocka_unit_test(a_queued_job_whose_client_has_gone_is_not_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
