@@ -18,6 +18,7 @@ struct command {
 static const struct command commands[] = {
 	{"serve", cmd_serve, "sample the machine, keep history, answer HTTP"},
 	{"record", cmd_record, "profile a command, processes or the machine into a file"},
+	{"query", cmd_query, "ask a running server for a profile from its history"},
 	{"doctor", cmd_doctor, "say what this machine allows and what mends it"},
 	{"inspect", cmd_inspect, "show what Hearth reads in a binary"},
 	{"symbolize", cmd_symbolize, "name addresses of a binary"},

@@ -18,14 +18,16 @@ _hearth() {
 		done
 	fi
 	if ((COMP_CWORD == 1)); then
-		words="serve record symbolize inspect doctor version --help --version"
+		words="serve record query symbolize inspect doctor version --help --version"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 		return
 	fi
 
 	case $previous in
 	--format)
-		mapfile -t COMPREPLY < <(compgen -W "pprof folded speedscope html" -- "$current")
+		words="pprof folded speedscope html"
+		[[ $command == query ]] && words+=" top flamegraph"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 		return
 		;;
 	-p | --pid)
@@ -44,12 +46,12 @@ _hearth() {
 		mapfile -t COMPREPLY < <(compgen -W "sqlite memory" -- "$current")
 		return
 		;;
-	-o | --output | --binary | --debug-file | --config)
+	-o | --output | --binary | --debug-file | --config | --cacert | --push-*-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
 	-F | --frequency | -d | --duration | --listen | --bpf-memory | --cpu-budget | --retention | --label | --disk | --query-memory | \
-		--query-timeout | --query-range)
+		--query-timeout | --query-range | --hub-rate | --push | --spool | --server | --from | --to)
 		return
 		;;
 	esac
@@ -57,9 +59,11 @@ _hearth() {
 	case $command in
 	serve)
 		words="--config --check-config --print-config --listen --insecure --data-dir --store --disk --retention
-			--frequency --bpf-memory --cpu-budget --no-sampling --label --query-memory --query-timeout --query-range --log-level"
+			--frequency --bpf-memory --cpu-budget --no-sampling --label --query-memory --query-timeout --query-range --log-level
+			--hub --hub-rate --push --push-token-file --push-ca-file --push-cert-file --push-key-file --spool"
 		;;
 	record) words="-F -d -p -o --frequency --duration --pid --output --format --" ;;
+	query) words="--server --from --to --format -o --output --cacert" ;;
 	symbolize) words="--binary --debug-file --cache-dir" ;;
 	inspect) words="--unwind --symbols --info" ;;
 	doctor) words="--data-dir" ;;

@@ -22,6 +22,9 @@ int cmd_serve(int argc, char **argv);
 /** `hearth record`: profile a command, processes or the machine for a while into a file. */
 int cmd_record(int argc, char **argv);
 
+/** `hearth query`: ask a running server for a profile from its history. */
+int cmd_query(int argc, char **argv);
+
 /** `hearth symbolize`: name addresses of a binary. */
 int cmd_symbolize(int argc, char **argv);
 

@@ -28,6 +28,8 @@ FOREIGN = (
     (re.compile(r"^bpf/"), ("profiler/", "bpf/")),
     (re.compile(r"^(libunwind|linux/perf_event)"), ("profiler/", "symbolizer/")),
     (re.compile(r"^microhttpd"), ("server/http/", "server/cmd/")),
+    (re.compile(r"^curl/"), ("server/cmd/", "server/fleet/", "server/store/")),
+    (re.compile(r"^yaml"), ("server/config/", "server/http/")),
     (re.compile(r"^sqlite3"), ("server/store/",)),
     (re.compile(r"^seccomp"), ("symbolizer/",)),
 )
