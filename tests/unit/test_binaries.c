@@ -114,7 +114,7 @@ static void more_reasons_than_fit_share_the_last_place(void **state)
 {
 	(void)state;
 	struct sample_case cases[BINARY_ENDS_MAX + 3];
-	char frames[BINARY_ENDS_MAX + 3][16];
+	char frames[BINARY_ENDS_MAX + 3][32];
 	CLEANUP(binary_ledger_release) struct binary_ledger l = {0};
 	uint64_t sum = 0;
 
