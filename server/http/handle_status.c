@@ -5,12 +5,58 @@
 #include "server/http/self.h"
 #include "server/http/service.h"
 #include "server/query/names.h"
+#include "symbolizer/unwind_walk.h"
 #include "version.h"
 
 static void open_object(struct buffer *out, const char *key)
 {
 	json_put_key(out, key);
 	buffer_putc(out, '{');
+}
+
+/* How user stacks ended in the kernel, and what became of those that it left to user space. */
+static void put_unwinding(struct buffer *out, const struct profiler_stats *s)
+{
+	open_object(out, "unwinding");
+	open_object(out, "ends");
+	for (unsigned int i = 1; i < UNWIND_END_COUNT; i++)
+		json_put_number(out, unwind_end_text(i), s->unwind_ends[i]);
+	buffer_putc(out, '}');
+	open_object(out, "stash");
+	json_put_number(out, "sent", s->stash_sent);
+	json_put_number(out, "bytes", s->stash_bytes);
+	json_put_number(out, "limited", s->stash_limited);
+	json_put_number(out, "limited_process", s->stash_limited_process);
+	json_put_number(out, "lost", s->stash_lost);
+	open_object(out, "ends");
+	for (unsigned int i = 1; i < UNWIND_END_COUNT; i++)
+		json_put_number(out, unwind_end_text(i), s->stash_ends[i]);
+	buffer_puts(out, "}}");
+	open_object(out, "tables");
+	json_put_number(out, "bytes", s->unwind_table_bytes);
+	json_put_number(out, "pages", s->unwind_pages);
+	json_put_number(out, "page_loads", s->unwind_page_loads);
+	json_put_number(out, "page_evictions", s->unwind_page_evictions);
+	json_put_number(out, "built", s->unwind_tables_built);
+	json_put_number(out, "from_cache", s->unwind_tables_cached);
+	json_put_number(out, "failed", s->unwind_tables_failed);
+	buffer_puts(out, "}}");
+}
+
+static void put_queries(struct buffer *out, const struct service *service)
+{
+	const struct query_engine *e = service->engine;
+
+	open_object(out, "queries");
+	json_put_number(out, "active", scheduler_active(service->scheduler));
+	json_put_number(out, "waiting", scheduler_waiting(service->scheduler));
+	json_put_number(out, "stopped_for_gone_clients", atomic_load(&e->stopped_gone));
+	json_put_number(out, "stopped_for_time", atomic_load(&e->stopped_time));
+	json_put_number(out, "stopped_for_memory", atomic_load(&e->stopped_size));
+	json_put_number(out, "limit_bytes", atomic_load(&e->limit_bytes));
+	json_put_seconds(out, "limit_seconds", atomic_load(&e->limit_time_ns));
+	json_put_seconds(out, "limit_range_seconds", atomic_load(&e->limit_range_ns));
+	buffer_putc(out, '}');
 }
 
 static void put_sampler(struct buffer *out, const struct service *service)
@@ -39,6 +85,7 @@ static void put_sampler(struct buffer *out, const struct service *service)
 	for (int i = 0; i < STACK_VERDICT_COUNT; i++)
 		json_put_number(out, stack_verdict_name(i), s.verdicts[i]);
 	buffer_putc(out, '}');
+	put_unwinding(out, &s);
 	json_put_number(out, "processes", s.processes);
 	json_put_number(out, "mappings", s.mappings);
 	json_put_number(out, "binaries", s.binaries);
@@ -109,6 +156,7 @@ void handle_status(struct request *r)
 	put_sampler(out, service);
 	put_store(out, service);
 	put_symbols(out, service);
+	put_queries(out, service);
 	open_object(out, "self");
 	json_put_seconds(out, "cpu_seconds", self.cpu_ns);
 	json_put_seconds(out, "workers_cpu_seconds", self.children_cpu_ns);

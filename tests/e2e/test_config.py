@@ -101,6 +101,12 @@ class Running(unittest.TestCase):
             status = d.get("/api/v1/status").json
             self.assertEqual(status["sampler"]["frequency_hz"], 49)
             self.assertEqual(status["budgets"]["bpf_memory"]["limit_bytes"], 32 << 20)
+            self.assertEqual(status["queries"]["limit_bytes"], 256 << 20)
+            ends = status["sampler"]["unwinding"]["ends"]
+            metrics = d.metrics()
+            self.assertGreater(len(ends), 5)
+            self.assertEqual([e for e in ends if f'hearth_unwind_ends_total{{end="{e}"}}' not in metrics], [])
+            self.assertLessEqual({"sent", "limited", "lost"}, set(status["sampler"]["unwinding"]["stash"]))
 
     def wait_for_log(self, d, text):
         until = time.monotonic() + 10
