@@ -40,8 +40,8 @@ CFLAGS += -std=gnu17 -g -pthread -fstack-protector-strong -fPIE $(WARNINGS) $(CF
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS_$(VARIANT))
 # LLVM's C++ demangler as a static library without the rest of C++.
 CXXABI := $(firstword $(wildcard /usr/lib/llvm-14/lib/libc++abi.a /usr/lib/llvm-*/lib/libc++abi.a))
-LDLIBS := -lbpf -ldw -lelf -liberty -lprotobuf-c -lcurl -lmicrohttpd -lpcre2-8 -lz -lzstd -lseccomp \
-	-llzma -lsqlite3 -lyaml -ljansson -lm $(CXXABI)
+LDLIBS := -lbpf -ldw -lelf -liberty -lprotobuf-c -lcurl -lmicrohttpd -lgnutls -lcrypt -lpcre2-8 -lz -lzstd \
+	-lseccomp -llzma -lsqlite3 -lyaml -ljansson -lm $(CXXABI)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. -I/usr/include/$(ARCH)-linux-gnu \
 	-D__TARGET_ARCH_$(if $(filter aarch64,$(ARCH)),arm64,x86)
 
@@ -146,7 +146,7 @@ web/node_modules/.installed: web/package.json web/package-lock.json
 DEPS_BUILD := gcc make libc6-dev pkg-config git ca-certificates clang llvm libbpf-dev bpftool libelf-dev \
 	libdw-dev liblzma-dev libiberty-dev protobuf-c-compiler libprotobuf-c-dev \
 	libc++abi-14-dev libmicrohttpd-dev libpcre2-dev libxxhash-dev libseccomp-dev zlib1g-dev libzstd-dev \
-	libsqlite3-dev libcurl4-gnutls-dev libyaml-dev libjansson-dev
+	libsqlite3-dev libcurl4-gnutls-dev libgnutls28-dev libcrypt-dev libyaml-dev libjansson-dev
 DEPS_TEST := clang-format libcmocka-dev python3 curl golang-go llvm binutils elfutils gdb linux-perf \
 	chromium libc6-dbg openjdk-17-dbg openjdk-17-jre-headless stress-ng rustc libclang-rt-14-dev
 

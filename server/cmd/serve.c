@@ -154,6 +154,8 @@ static int create_server(struct daemon *d)
 	const struct config *o = d->options;
 	struct server_options options = {
 		.listen = o->listen,
+		.web = o->web,
+		.token_file = o->token_file,
 		.service =
 			{
 				.engine = &d->engine,
@@ -178,6 +180,12 @@ static int create_server(struct daemon *d)
 		return cmd_fail(
 			"cannot listen on '%s': the port is in use; stop what listens there, or "
 			"choose another with --listen",
+			o->listen_text);
+	if (err == -EKEYREJECTED)
+		return cmd_fail(
+			"cannot guard '%s': certificate and key must be PEM and belong "
+			"together, and a token file needs tokens of at least 16 characters, "
+			"one a line",
 			o->listen_text);
 	return cmd_fail("cannot listen on '%s': %s; choose another address with --listen",
 			o->listen_text, strerror(-err));
@@ -276,11 +284,14 @@ static int wait_for_end(struct daemon *d)
 static void announce(const struct daemon *d)
 {
 	const char *host = d->options->listen.host;
+	const struct web_config *web = d->options->web;
 	bool v6 = strchr(host, ':') != NULL;
+	bool guarded = d->options->token_file ||
+		       (web && (web->user_count || web->client_auth == WEB_CLIENT_REQUIRED));
 
-	log_info("listening on http://%s%s%s:%u/", v6 ? "[" : "", *host ? host : "*", v6 ? "]" : "",
-		 server_port(d->server));
-	if (!d->options->listen.loopback)
+	log_info("listening on %s://%s%s%s:%u/", web && web->cert ? "https" : "http", v6 ? "[" : "",
+		 *host ? host : "*", v6 ? "]" : "", server_port(d->server));
+	if (!d->options->listen.loopback && !guarded)
 		log_warn("'%s' can be reached by others without authentication",
 			 d->options->listen_text);
 	notify_send("READY=1");

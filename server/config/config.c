@@ -32,6 +32,7 @@ void config_destroy(struct config *c)
 	if (!c)
 		return;
 	strpool_release(&c->texts);
+	web_config_destroy(c->web);
 	free(c);
 }
 
@@ -155,17 +156,40 @@ static int apply_file(struct config *c, struct config_error *error)
 	return c->file ? config_read_file(c, c->file, error) : 0;
 }
 
+/* Whether something is asked of clients. */
+static bool is_guarded(const struct config *c)
+{
+	return c->token_file || c->web->user_count || c->web->client_auth == WEB_CLIENT_REQUIRED;
+}
+
 /* What must hold between options. */
 static int check(const struct config *c, struct config_error *error)
 {
 	if (!c->push_cert_file != !c->push_key_file)
 		return config_wrong(error, "--push-cert-file and --push-key-file go together");
-	if (c->listen.loopback || c->insecure)
+	if (c->listen.loopback || c->insecure || (c->web && c->web->cert && is_guarded(c)))
 		return 0;
 	return config_wrong(error,
 			    "'%s' can be reached by others, who would see the names of all that "
-			    "runs here; listen on 127.0.0.1, or say --insecure",
+			    "runs here; listen on 127.0.0.1, give TLS and users or client "
+			    "certificates with --web-config, or say --insecure",
 			    c->listen_text);
+}
+
+static int read_web_config(struct config *c, struct config_error *error)
+{
+	char text[512];
+
+	if (!c->web_config_file)
+		return 0;
+
+	int err = web_config_load(c->web_config_file, &c->web, text, sizeof(text));
+
+	if (err) {
+		(void)config_wrong(error, "%s", text);
+		error->is_wrong = err == -EINVAL;
+	}
+	return err;
 }
 
 int config_load(int argc, char **argv, struct config **ret, struct config_error *error)
@@ -188,6 +212,8 @@ int config_load(int argc, char **argv, struct config **ret, struct config_error 
 			err = apply_environment(c, error);
 		if (!err)
 			err = apply_flags(argc, argv, c, false, error);
+		if (!err)
+			err = read_web_config(c, error);
 		if (!err)
 			err = check(c, error);
 	}

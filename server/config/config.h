@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/strpool.h"
 #include "server/http/server.h"
+#include "server/http/web_config.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/hearth/hearth.yaml"
 #define CONFIG_FILE_BYTES   (1u << 20) /* a larger file is refused */
@@ -70,6 +71,9 @@ struct config {
 	const char *listen_text; /* as given */
 	struct listen_address listen;
 	bool insecure;
+	const char *web_config_file; /* NULL = none */
+	const char *token_file;	     /* bearer tokens; NULL = none */
+	struct web_config *web;	     /* owned; what web_config_file says */
 	const char *data_dir;
 	uint32_t frequency_hz;
 	bool no_sampling;

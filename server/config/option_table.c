@@ -141,6 +141,12 @@ const struct option_spec option_table[] = {
 	{"insecure", NULL, NULL, NULL, "true or false",
 	 "allow an address that others can reach, without authentication", option_set_switch,
 	 FIELD(insecure), .group = OPTION_GROUP_HTTP},
+	{"web-config", NULL, "FILE", NULL, "a file",
+	 "TLS, client certificates and users, in the form of Prometheus' web configuration",
+	 option_set_text, FIELD(web_config_file), .group = OPTION_GROUP_HTTP},
+	{"token-file", NULL, "FILE", NULL, "a file",
+	 "bearer tokens that may ask, one a line; read anew when it changes", option_set_text,
+	 FIELD(token_file), .group = OPTION_GROUP_HTTP},
 
 	/* queries */
 	{"query-memory", NULL, "SIZE", "256M", "a size from 64K to 64G",

@@ -2,10 +2,9 @@
 #include "server/fleet/push_send.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "version.h"
@@ -86,18 +85,24 @@ static bool add_header(struct curl_slist **list, const char *text)
 	return longer != NULL;
 }
 
-/* The token as it is now, without the line's end. Returns 0; -errno. */
+/* The first token of the file as it is now; '#' begins a comment. Returns 0; -errno; -EINVAL if there is none. */
 static int read_token(const char *path, char *token, size_t size)
 {
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd >= 0 ? read(fd, token, size - 1) : -1;
+	auto_fclose FILE *file = fopen(path, "re");
 
-	if (length < 0)
+	if (!file)
 		return -errno;
-	while (length && strchr(" \t\r\n", token[length - 1]))
-		length--;
-	token[length] = '\0';
-	return length && !strpbrk(token, "\r\n") ? 0 : -EINVAL;
+	while (fgets(token, (int)size, file)) {
+		size_t start = strspn(token, " \t\r\n");
+		size_t length = strcspn(token + start, " \t\r\n");
+
+		if (!length || token[start] == '#')
+			continue;
+		memmove(token, token + start, length);
+		token[length] = '\0';
+		return 0;
+	}
+	return -EINVAL;
 }
 
 static int add_token(const struct push_sender *s, struct curl_slist **list,

@@ -30,11 +30,28 @@ bool host_is_local(const char *host, const char *own)
 	       !strncasecmp(host + skip, own, length - 2 * skip);
 }
 
+/* A page of somebody else may send a form here; its browser says where it comes from. */
+static bool is_foreign_origin(const struct request *r, const char *host)
+{
+	const char *origin =
+		MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+	const char *at = origin ? strstr(origin, "://") : NULL;
+
+	if (!origin || !strcmp(r->method, "GET") || !strcmp(r->method, "HEAD"))
+		return false;
+	return !at || !host || strcasecmp(at + 3, host) != 0;
+}
+
 bool host_check(struct request *r)
 {
 	const char *host =
 		MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
 
+	if (is_foreign_origin(r, host)) {
+		answer_error(r, MHD_HTTP_FORBIDDEN,
+			     "requests from pages of other servers are refused");
+		return false;
+	}
 	/* Without one it is no browser: they always send it. */
 	if (!r->service->check_host || !host || host_is_local(host, r->service->listen_host))
 		return true;

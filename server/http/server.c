@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "server/http/auth.h"
 #include "server/http/handlers.h"
 #include "server/http/host_check.h"
 #include "server/http/listen.h"
@@ -22,6 +23,7 @@
 #define CONNECTION_IDLE_S 30u
 #define CONNECTION_BYTES  32768u /* for the request's line and headers */
 #define STOP_GRACE_NS	  (2 * NS_PER_S)
+#define TLS_OPTIONS_MAX	  8
 #define INGEST_THREADS	  2u
 #define INGEST_READY	  256u
 #define BODIES_BYTES_MAX  (256u << 20) /* of all requests together */
@@ -29,6 +31,7 @@
 struct server {
 	struct service service;
 	struct MHD_Daemon *daemon;
+	struct auth *auth; /* NULL = all may ask */
 	uint16_t port;
 	atomic_uint open_requests;
 	atomic_size_t bodies_bytes; /* kept now */
@@ -225,7 +228,7 @@ static enum MHD_Result begin(struct server *s, struct MHD_Connection *connection
 	r->route = route_find(path, r->name, sizeof(r->name));
 	if (!r->route)
 		r->route = route_unknown(path);
-	return refuse_early(r) ? finish(r) : MHD_YES;
+	return !auth_check(s->auth, r) || refuse_early(r) ? finish(r) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
@@ -285,19 +288,56 @@ static size_t unescape(void *arg, struct MHD_Connection *connection, char *text)
 	return MHD_http_unescape(text);
 }
 
-static int start_daemon(struct server *s, int fd)
-{
-	unsigned int flags =
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+#define TLS_PRIORITIES	 "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
+#define TLS13_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:%SERVER_PRECEDENCE"
 
+/* Fills in what TLS takes; the list stays empty without it. */
+static void set_tls(const struct web_config *web, struct MHD_OptionItem *items)
+{
+	size_t count = 0;
+
+	if (web && web->cert) {
+		const char *priorities = web->tls13_only ? TLS13_PRIORITIES : TLS_PRIORITIES;
+
+		items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, web->cert};
+		items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, web->key};
+		items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
+							 (char *)priorities}; /* only read */
+		if (web->client_auth != WEB_CLIENT_NONE)
+			items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0,
+								 web->client_ca};
+	}
+	items[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+}
+
+static int start_daemon(struct server *s, const struct web_config *web, int fd)
+{
+	bool tls = web && web->cert;
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+			     MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0);
+	struct MHD_OptionItem items[TLS_OPTIONS_MAX];
+
+	set_tls(web, items);
 	s->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, HTTP_THREADS,
 		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 		CONNECTION_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
-	return s->daemon ? 0 : -ENOMEM;
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_ARRAY, items,
+		MHD_OPTION_END);
+	if (s->daemon)
+		return 0;
+	return tls ? -EKEYREJECTED : -ENOMEM;
+}
+
+static int create_auth(struct server *s, const struct server_options *options)
+{
+	bool users = options->web && (options->web->user_count || options->web->client_auth);
+
+	if (!users && !options->token_file)
+		return 0;
+	return auth_create(options->web, options->token_file, &s->auth) ? -EKEYREJECTED : 0;
 }
 
 int server_create(const struct server_options *options, struct server **ret)
@@ -328,7 +368,9 @@ int server_create(const struct server_options *options, struct server **ret)
 	if (!err && s->service.hub)
 		err = scheduler_create(&ingesting, &s->service.ingest);
 	if (!err)
-		err = start_daemon(s, fd);
+		err = create_auth(s, options);
+	if (!err)
+		err = start_daemon(s, options->web, fd);
 	if (err) {
 		server_destroy(s);
 		return err;
@@ -367,6 +409,7 @@ void server_destroy(struct server *s)
 	scheduler_destroy(s->service.scheduler);
 	scheduler_destroy(s->service.ingest);
 	http_stats_destroy(s->service.http);
+	auth_destroy(s->auth);
 	free(s);
 }
 

@@ -16,6 +16,7 @@
 #include "server/http/service.h"
 
 struct server;
+struct web_config;
 
 /** Address to listen on, split and checked. */
 struct listen_address {
@@ -33,7 +34,9 @@ int listen_address_parse(const char *text, struct listen_address *ret);
 
 struct server_options {
 	struct listen_address listen;
-	struct service service; /* http and scheduler are filled in by the server */
+	const struct web_config *web; /* TLS and who may log in; borrowed; NULL = neither */
+	const char *token_file;	      /* bearer tokens; NULL = none */
+	struct service service;	      /* http and scheduler are filled in by the server */
 };
 
 /**
@@ -41,7 +44,8 @@ struct server_options {
  *
  * @ret: on success owned by the caller, free with server_destroy()
  *
- * Returns 0; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES of binding; -ENOMEM; -errno.
+ * Returns 0; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES of binding; -EKEYREJECTED if certificate, key or tokens cannot be used;
+ * -ENOMEM; -errno.
  */
 int server_create(const struct server_options *options, struct server **ret);
 

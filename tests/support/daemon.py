@@ -50,7 +50,7 @@ class Daemon:
     def _wait_for_port(self):
         until = time.monotonic() + START_LIMIT_S
         while time.monotonic() < until and self.process.poll() is None:
-            found = re.search(r"listening on http://[^ ]*:(\d+)/", self.log)
+            found = re.search(r"listening on https?://[^ ]*:(\d+)/", self.log)
             if found:
                 return int(found.group(1))
             time.sleep(0.01)
