@@ -46,7 +46,7 @@ _hearth() {
 		mapfile -t COMPREPLY < <(compgen -W "sqlite memory" -- "$current")
 		return
 		;;
-	-o | --output | --binary | --debug-file | --config | --cacert | --push-*-file)
+	-o | --output | --binary | --debug-file | --config | --cacert | --web-config | --token-file | --push-*-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
@@ -60,7 +60,8 @@ _hearth() {
 	serve)
 		words="--config --check-config --print-config --listen --insecure --data-dir --store --disk --retention
 			--frequency --bpf-memory --cpu-budget --no-sampling --label --query-memory --query-timeout --query-range --log-level
-			--hub --hub-rate --push --push-token-file --push-ca-file --push-cert-file --push-key-file --spool"
+			--web-config --token-file --hub --hub-rate --push --push-token-file --push-ca-file --push-cert-file
+			--push-key-file --spool"
 		;;
 	record) words="-F -d -p -o --frequency --duration --pid --output --format --" ;;
 	query) words="--server --from --to --format -o --output --cacert" ;;
