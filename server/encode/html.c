@@ -29,9 +29,13 @@ int encode_html(const struct profile *p, const struct encode_options *options, s
 		return -EIO;
 
 	const char *rest = marker + strlen(MARKER);
+	struct encode_options whole = *options;
 
+	/* There is no server that could be asked for what is folded away. */
+	if (whole.min_share < 0)
+		whole.min_share = 0;
 	buffer_append(out, text.bytes, (size_t)(marker - text.bytes));
-	err = encode_flamegraph(p, options, out);
+	err = encode_flamegraph(p, &whole, out);
 	if (err)
 		return err;
 	if (out->length && out->bytes[out->length - 1] == '\n')

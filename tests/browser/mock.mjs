@@ -77,6 +77,22 @@ function timeseries(from, to, step, limit, graph) {
   return { from, to, step, by: "comm", series };
 }
 
+/** A ledger of the binaries of a profile, with the profile's own names where text is shown. */
+function ledgerOf(graph) {
+  const names = [...new Set(graph.nodes.name.map((n) => graph.strings[n]).filter(Boolean))];
+  return {
+    cpu_seconds: 10, unnamed_cpu_seconds: 4, total: names.length, binaries: names.map((path, i) => ({
+      build_id: String(i).padStart(40, "0"), has_build_id: true, path, kind: "elf", cpu_seconds: 1, unnamed_cpu_seconds: 0.4, frames: 5, unnamed_frames: 2,
+      stacks: { complete: 8, truncated: 1, failed: 1, ends: { [path]: 2 } }, mend: [{ for: "symbols", why: `no symbols in ${path}`, command: `apt-get install ${path}` }],
+      symbols: {
+        state: "failed", reason: path, symbols: 1, functions: 1, inlined: 0, lines: 0, debug_file: path, file_bytes: 12, sources: { ".symtab": "absent", [path]: "used" },
+        tried: [{ path, place: "debug", result: "absent" }],
+      },
+      unwind: { state: "none", reason: path, sources: [path], rows: 0, functions: 0, damaged_functions: 0, bytes: 0 },
+    })),
+  };
+}
+
 const time = (text, now) => {
   const m = /^now(?:-(\d+)([smhd]))?$/.exec(text);
   return m ? now - (m[1] ? Number(m[1]) * { s: 1, m: 60, h: 3600, d: 86400 }[m[2]] : 0) : Number(text);
@@ -100,6 +116,7 @@ export function startMock(port, profile) {
       const to = time(url.searchParams.get("to") ?? "now", now);
       if (url.pathname === "/api/v1/query") return json({ ...serving.profile(url), from, to });
       if (url.pathname === "/api/v1/timeseries") return json(timeseries(from, to, Number(url.searchParams.get("step")), Number(url.searchParams.get("limit") ?? 100), serving.profile(url)));
+      if (url.pathname === "/api/v1/binaries") return json(ledgerOf(serving.profile(url)));
       if (url.pathname === "/api/v1/labels") return json({ labels: ["cgroup", "comm", "exe", "pid", "thread", "unit"] });
       if (url.pathname.startsWith("/api/v1/label/")) return json({ values: ["cc1", "chromium", "make", "node", "python3"] });
       return json({ error: "unknown path" }, 404);

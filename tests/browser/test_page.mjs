@@ -12,6 +12,7 @@ import { canvasColours, launchBrowser, openPage, parseFolded, startHearth, start
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const query = `{comm="${workName}"}`;
+const allViews = ["flame", "table", "callers", "diff", "heatmap", "binaries", "status"];
 let hearth;
 let work;
 let browser;
@@ -272,7 +273,7 @@ test("light and dark follow the system until one is chosen", async (t) => {
 });
 
 test("390 pixels are enough for every view", async (t) => {
-  for (const view of ["flame", "table", "callers", "diff", "heatmap", "status"]) {
+  for (const view of allViews) {
     const page = await open(t, { view, fn: "work" }, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
     const size = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(size[0] <= 390 && size[1] <= 390, `${view}: ${size}`);
@@ -344,8 +345,9 @@ test("frames are hidden and stacks kept from the menus", async (t) => {
 });
 
 test("axe finds no violation on any view in either theme", async (t) => {
+  let rules = 0;
   for (const colorScheme of ["light", "dark"]) {
-    for (const view of ["flame", "table", "callers", "diff", "heatmap", "status"]) {
+    for (const view of allViews) {
       const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, colorScheme, bypassCSP: true, reducedMotion: "reduce" });
       t.after(() => page.close());
       await page.goto(link({ view, fn: "work", s: "hot" }));
@@ -353,15 +355,81 @@ test("axe finds no violation on any view in either theme", async (t) => {
       await page.waitForTimeout(300);
       await page.evaluate(axeSource);
       const found = await page.evaluate(() => globalThis.axe.run());
+      rules += found.passes.length;
       assert.deepEqual(found.violations.map((v) => `${view} ${colorScheme}: ${v.id}: ${v.nodes.map((n) => n.html).join(" ").slice(0, 300)}`), []);
     }
   }
+  t.diagnostic(`${allViews.length} views in two themes, ${rules} rules passed`);
+});
+
+test("the overview is split by any label, and its range taken with the keyboard alone", async (t) => {
+  const page = await open(t);
+  const labels = (await (await fetch(`${hearth.url}/api/v1/labels?${new URLSearchParams(range)}`)).json()).labels;
+  await page.click(".by");
+  assert.deepEqual((await page.$$eval(".menu .menu-label", (e) => e.map((x) => x.textContent))).sort(), [...labels].sort());
+  await page.click(".menu-item:has-text('thread')");
+  await page.waitForFunction(() => location.search.includes("by=thread"));
+  await page.focus(".timeline-canvas");
+  await page.keyboard.press("ArrowRight");
+  for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+ArrowRight");
+  assert.match(await page.textContent(".timeline-readout"), /–/);
+  const step = Number(range.to) - Number(range.from);
+  await page.keyboard.press("Enter");
+  await page.waitForFunction((f) => new URLSearchParams(location.search).get("from") !== f, range.from);
+  const p = new URL(page.url()).searchParams;
+  assert.ok(Number(p.get("to")) - Number(p.get("from")) < step);
+  assert.ok(Number(p.get("from")) > Number(range.from));
+  assert.deepEqual(page.problems, []);
+});
+
+test("the picture is kept as SVG and PNG, with every name and the colours of the screen", async (t) => {
+  const page = await open(t, { s: "hot_loop" });
+  const take = async (end) => {
+    await page.click(".button:has-text('Export')");
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(`.menu-item:has-text('${end}')`)]);
+    assert.ok(download.suggestedFilename().endsWith(end));
+    return readFileSync(await download.path());
+  };
+  const svg = (await take(".svg")).toString();
+  const shown = await openPage(browser, `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`);
+  t.after(() => shown.close());
+  const titles = await shown.$$eval("title", (e) => e.map((x) => x.textContent));
+  assert.ok(titles.some((x) => x.startsWith("hot_loop, ")) && titles.some((x) => x.startsWith("warm_loop, ")), titles.join("; "));
+  assert.equal(await shown.$$eval("parsererror, script", (e) => e.length), 0);
+  const png = await take(".png");
+  assert.equal(png.readUInt32BE(0), 0x89504e47);
+  assert.ok(png.readUInt32BE(16) >= 2 * 1400 && png.readUInt32BE(20) >= 2 * 5 * 20);
+  assert.deepEqual(page.problems, []);
+});
+
+test("a frame's menu copies what it is, down to the build id", async (t) => {
+  const page = await open(t, {}, { permissions: ["clipboard-read", "clipboard-write"] });
+  await page.focus(".flame");
+  await page.keyboard.press("End");
+  const copied = async (label) => {
+    await page.focus(".flame");
+    await page.keyboard.press("Shift+F10");
+    await page.click(`.menu-item:has-text('${label}')`);
+    await page.waitForSelector(".toast:not([hidden])");
+    await page.waitForFunction(() => /copied/.test(document.querySelector(".toast").textContent));
+    const text = await page.evaluate(() => navigator.clipboard.readText());
+    await page.evaluate(() => (document.querySelector(".toast").textContent = ""));
+    return text;
+  };
+  assert.equal(await copied("Copy name"), "hot_loop");
+  assert.match(await copied("Copy path"), new RegExp(`^${workName};.*main;work;hot_loop$`));
+  assert.match(await copied("Copy file and line"), /workload\.c:\d+$/);
+  const binary = await copied("Copy binary");
+  assert.ok(binary.endsWith(workName));
+  const ledger = await (await fetch(`${hearth.url}/api/v1/binaries?${new URLSearchParams({ query, ...range })}`)).json();
+  assert.equal(await copied("Copy build id"), ledger.binaries.find((b) => b.path.endsWith(workName)).build_id);
+  assert.deepEqual(page.problems, []);
 });
 
 test("downloads are what they say", async (t) => {
   const page = await open(t);
   await page.click(".button:has-text('Export')");
-  const links = await page.$$eval(".menu a", (e) => e.map((a) => a.href));
+  const links = await page.$$eval(".menu a[href]", (e) => e.map((a) => a.href));
   const bodies = await Promise.all(links.map(async (l) => Buffer.from(await (await fetch(l)).arrayBuffer())));
   const of = (format) => bodies[links.findIndex((l) => l.includes(`format=${format}`))];
   assert.equal(of("pprof").readUInt16BE(0), 0x1f8b);
@@ -386,7 +454,7 @@ test("the exported page draws by itself, without a server and without a request"
   assert.deepEqual(page.problems, []);
 });
 
-test("the first load is small, cached, and bound by a strict policy", async () => {
+test("the first load is small, cached, and bound by a strict policy", async (t) => {
   const first = await fetch(`${hearth.url}/`);
   const policy = first.headers.get("content-security-policy");
   assert.match(policy, /default-src 'none'/);
@@ -402,5 +470,6 @@ test("the first load is small, cached, and bound by a strict policy", async () =
     const again = await fetch(hearth.url + path, { headers: { "if-none-match": r.headers.get("etag") } });
     assert.equal(again.status, 304);
   }
+  t.diagnostic(`${bytes} bytes`);
   assert.ok(bytes > 10000 && bytes <= 100 * 1024, `${bytes} bytes`);
 });

@@ -96,6 +96,12 @@ test("hostile names are text everywhere", async (t) => {
   assert.ok(cells.includes("__proto__"));
   await page.click(".cell-name .name:text-is('<img src=x onerror=alert(1)>')");
   await page.waitForFunction(() => /frame/.test(document.querySelector(".search-result").textContent));
+  await page.fill(".search-input", "");
+  await page.click(".tab:has-text('Binaries')");
+  await page.waitForSelector(".ledger-row");
+  for (const row of await page.$$(".ledger-row summary")) await row.click();
+  const paths = await page.$$eval(".ledger-path", (e) => e.map((x) => x.textContent));
+  assert.ok(paths.includes("<img src=x onerror=alert(1)>") && paths.includes("مرحبا بالعالم"));
   assert.equal(await page.$$eval("img, script:not([src])", (e) => e.length), 0);
   assert.equal(dialogs, 0);
   assert.deepEqual(page.problems, []);
@@ -158,6 +164,24 @@ test("a folded frame is opened by a click", async (t) => {
   await page.fill(".search-input", "tiny_");
   await page.waitForFunction(() => document.querySelector(".search-result").textContent.includes("25.0 %"));
   assert.deepEqual(JSON.parse(new URL(mock.requests.findLast((r) => r.includes("path=")), url).searchParams.get("path")), ["sh", "main"]);
+  assert.deepEqual(page.problems, []);
+});
+
+test("a folded frame is opened under filters as well: the profile is fetched in more detail", async (t) => {
+  const short = flamegraphOf("sh;main;(2 small frames) 10\nsh;other 30\n");
+  short.nodes.kind[short.nodes.name.findIndex((n) => short.strings[n] === "(2 small frames)")] = 8;
+  const whole = flamegraphOf("sh;main;tiny_one 4\nsh;main;tiny_two 6\nsh;other 30\n");
+  mock.profile = (q) => (q.searchParams.get("min_share") ? whole : short);
+  t.after(() => (mock.profile = () => usual));
+  const page = await open(t, "?hideframes=%5Eother%24");
+  await drawn(page);
+  await page.focus(".flame");
+  await page.keyboard.press("End");
+  for (let i = 0; i < 4 && !(await page.textContent(".flame [aria-selected=true]")).startsWith("(2 small"); i++) await page.keyboard.press("ArrowDown");
+  assert.match(await page.textContent(".flame [aria-selected=true]"), /^\(2 small frames\)/);
+  await page.keyboard.press("Enter");
+  await page.fill(".search-input", "tiny_");
+  await page.waitForFunction(() => document.querySelector(".search-result").textContent.includes("25.0 %"));
   assert.deepEqual(page.problems, []);
 });
 

@@ -77,10 +77,20 @@ async function failure(response: Response): Promise<ApiError> {
   return new ApiError(text || `The server answered ${response.status}.`, advice[response.status] ?? "Try again; the server's log says more.", response.status);
 }
 
-/** The merged profile of a selector and range. @param path names from the root to a subtree to be given in full */
-export async function fetchProfile(query: string, r: Range, signal?: AbortSignal, path: string[] = []): Promise<Profile> {
+/** How much finer than usual a profile is to be: frames of less than 1/16384 of it are folded away at 1. */
+export function leastShare(detail: number): string {
+  return detail > 1 ? String(1 / (16384 * detail)) : "";
+}
+
+/**
+ * The merged profile of a selector and range.
+ *
+ * @param path names from the root to a subtree to be given in full
+ * @param detail see leastShare()
+ */
+export async function fetchProfile(query: string, r: Range, signal?: AbortSignal, path: string[] = [], detail = 1): Promise<Profile> {
   const below = path.length ? JSON.stringify(path) : "";
-  const json = await get(link("/api/v1/query", { query, from: r.from, to: r.to, format: "flamegraph", path: below }), signal);
+  const json = await get(link("/api/v1/query", { query, from: r.from, to: r.to, format: "flamegraph", path: below, min_share: leastShare(detail) }), signal);
   return parseProfile(json as ProfileJson);
 }
 

@@ -7,6 +7,7 @@
 // Views never change anything themselves: they ask for a change of the state, which goes into the link, and are
 // then told to draw.
 import { ApiError, fetchProfile } from "./api";
+import { BinariesPage } from "./binariespage";
 import { CallersPage } from "./callerspage";
 import { h } from "./dom";
 import { DiffPage } from "./diffpage";
@@ -29,7 +30,7 @@ import { Notice, StatusLine } from "./status";
 import { StatusPage } from "./statuspage";
 import { TablePage } from "./tablepage";
 import { currentTheme, onTheme } from "./theme";
-import { isMoving } from "./time";
+import { isMoving, timeText } from "./time";
 import { Timeline } from "./timeline";
 import { Toolbar } from "./toolbar";
 import { rearrange } from "./transform";
@@ -168,12 +169,13 @@ export class App implements PageHost {
       this.stage.append(page.element);
     }
     this.toolbar.update(s, s.view === "flame");
-    this.toolbar.element.hidden = !["flame", "table", "diff"].includes(s.view);
+    this.toolbar.element.hidden = !["flame", "table", "diff", "binaries"].includes(s.view);
     this.timeline.element.hidden = s.view === "status";
     if (s.view !== "flame") this.toolbar.path(this.stacksOf() ?? emptyTree(), 0);
     const tree = this.stacksOf();
     const empty = page.needsProfile && (!tree || tree.total[0] === 0);
-    page.element.hidden = empty;
+    // Before the first answer the view stands there empty: its layout, canvas and fonts are ready when the answer comes.
+    page.element.hidden = empty && (this.loads > 0 || this.notice.failing);
     this.notice.show(s, this.profile, tree, page.needsProfile);
     this.stage.classList.toggle("stale", this.notice.failing);
     if (empty || (page.needsProfile && !tree)) return;
@@ -196,6 +198,7 @@ export class App implements PageHost {
       else if (view === "callers") p = new CallersPage(this);
       else if (view === "diff") p = new DiffPage(this);
       else if (view === "heatmap") p = new HeatmapPage(this);
+      else if (view === "binaries") p = new BinariesPage(this);
       else if (view === "status") p = new StatusPage();
       else p = new FlamePage(this, this.toolbar, this.status.legend);
       this.pages.set(view, p);
@@ -248,7 +251,7 @@ export class App implements PageHost {
   open(tree: Tree, node: number): void {
     const p = this.profile;
     if (!p || this.embedded) return this.say("An exported file does not hold what was folded away.");
-    if (tree !== p.tree) return this.say("Remove the filters to open folded frames.");
+    if (tree !== p.tree) return this.finer(p);
     openFolded(p, this.state.query, tree.parent[node]).then(
       (opened) => {
         if (this.profile !== p) return;
@@ -258,6 +261,16 @@ export class App implements PageHost {
       },
       (e: Error) => this.say(e.message),
     );
+  }
+
+  /** Ask for the same samples in more detail: what is folded lies in several places of the profile. */
+  private finer(p: Profile): void {
+    const detail = p.detail * 16;
+    this.header.busy(true);
+    fetchProfile(this.state.query, { from: timeText(p.from), to: timeText(p.to) }, this.asked?.signal, [], detail).then(
+      (finer) => this.profile === p && this.received({ ...finer, detail }),
+      (e: Error) => this.say(e.message),
+    ).finally(() => this.header.busy(false));
   }
 
   found(m: Parameters<PageHost["found"]>[0], all: number): void {

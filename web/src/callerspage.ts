@@ -3,6 +3,7 @@
 // The tab with callers and callees: a function, or all that match an expression, in the middle; who calls it above,
 // what it calls below. Both have the same scale and order, so that they join: the upper graph leaves its first row, the
 // functions themselves, to the lower one.
+import { foldedName } from "./builder";
 import { fill, h } from "./dom";
 import { FlameView } from "./flame";
 import { formatSeconds, formatShare } from "./format";
@@ -109,6 +110,7 @@ export class CallersPage implements PageView {
   private choose(v: FlameView, node: number): void {
     if (node === 0) return;
     if (v.tree.kind[node] === Kind.elided) {
+      if (v.tree.strings[v.tree.name[node]] !== foldedName) return this.host.open(v.tree, node);
       this.opened *= 16;
       this.update(this.picture!);
       return;

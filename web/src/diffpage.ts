@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The tab that compares: what costs more, what costs less, what is new and what is gone.
-import { fetchJson } from "./api";
+import { fetchJson, leastShare } from "./api";
 import { differenceColour, type Theme } from "./colour";
 import { differenceColouring, differenceWidths, largestChanges, parseDifference, type DiffJson, type Difference } from "./difference";
 import { fill, h } from "./dom";
@@ -12,6 +12,7 @@ import { Loader } from "./loader";
 import { cleanName } from "./names";
 import type { PageHost, PageView, Picture } from "./page";
 import { cores } from "./profile";
+import { Kind } from "./tree";
 import { parsePattern, quotePattern, searchTree } from "./search";
 import { parseTime, timeText } from "./time";
 import type { State } from "./url";
@@ -38,6 +39,8 @@ export class DiffPage implements PageView {
   private state: State | null = null;
   private theme: Theme = "light";
   private shown: Difference | null = null;
+  private asked = "";
+  private detail = 1;
 
   constructor(private readonly host: PageHost) {
     this.loader = new Loader((signal) => this.fetch(signal), (d) => this.show(d));
@@ -45,7 +48,7 @@ export class DiffPage implements PageView {
       title: "Difference. Blue frames cost less than before, orange ones more. Arrow keys move between frames, Enter zooms.",
       label: (t, n) => `${nodeLabel(t, n)}${this.mark(n)}`,
       describe: (t, n) => (this.shown ? `${describeNode(this.shown.profile, t, n)}${this.mark(n)}` : ""),
-      zoom: (n) => view.zoomTo(n === view.zoom && n > 0 ? 0 : n),
+      zoom: (n) => (view.tree.kind[n] === Kind.elided ? this.finer() : view.zoomTo(n === view.zoom && n > 0 ? 0 : n)),
       hover: (n, x, y) => host.hover(view.tree, n, view.zoom, x, y, this.shown?.profile),
       menu: (n, x, y) => host.menu(view.tree, n, x, y),
     });
@@ -61,8 +64,17 @@ export class DiffPage implements PageView {
       this.view.setTheme(p.theme);
     }
     this.controls(s);
-    this.loader.load(JSON.stringify([s.query, s.from, s.to, s.baseQuery, s.baseFrom, s.baseTo, p.loads]));
+    const asked = JSON.stringify([s.query, s.from, s.to, s.baseQuery, s.baseFrom, s.baseTo, p.loads]);
+    if (asked !== this.asked) this.detail = 1;
+    this.asked = asked;
+    this.loader.load(`${asked} ${this.detail}`);
     this.search(p);
+  }
+
+  /** Ask for more detail: a folded frame is to be opened. */
+  private finer(): void {
+    this.detail *= 16;
+    this.loader.load(`${this.asked} ${this.detail}`);
   }
 
   focus(): void {
@@ -79,6 +91,7 @@ export class DiffPage implements PageView {
     const base = baseRange(s);
     return parseDifference(await fetchJson<DiffJson>("/api/v1/diff", {
       query: s.query, from: s.from, to: s.to, base_query: s.baseQuery || s.query, base_from: base.from, base_to: base.to, format: "flamegraph",
+      min_share: leastShare(this.detail),
     }, signal));
   }
 

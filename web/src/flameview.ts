@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The tab with the flame graph: icicle, flame or inverted.
+import { foldedName } from "./builder";
 import { h } from "./dom";
 import { FlameView } from "./flame";
 import { describeNode, nodeLabel } from "./hovercard";
@@ -23,6 +24,9 @@ export class FlamePage implements PageView {
   private matches: Matches | null = null;
   private searched: { tree: Tree; text: string } | null = null;
   private zoomKey = "";
+  /** What the legend was made for. */
+  private legendTree: Tree | null = null;
+  private legendFor = "";
   /** The node of the last key, so that a click need not look for what it came from. */
   private known = { tree: null as Tree | null, key: "", node: 0 };
 
@@ -55,6 +59,10 @@ export class FlamePage implements PageView {
     this.zoomKey = s.zoom;
     this.showMatches(p);
     this.toolbar.path(this.view.tree, this.view.zoom);
+    const legendFor = `${s.colour} ${p.theme}`;
+    if (this.legendTree === this.view.tree && this.legendFor === legendFor) return;
+    this.legendTree = this.view.tree;
+    this.legendFor = legendFor;
     this.legend.replaceChildren(...(s.colour === "kind" ? kindLegend(this.view.tree, p.theme) : []));
   }
 
@@ -93,7 +101,7 @@ export class FlamePage implements PageView {
   private zoom(node: number): void {
     const t = this.view.tree;
     if (t.kind[node] === Kind.elided) {
-      if (!this.inverted) {
+      if (!this.inverted || t.strings[t.name[node]] !== foldedName) {
         this.host.open(t, node);
         return;
       }

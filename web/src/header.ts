@@ -12,7 +12,7 @@ export interface HeaderEvents {
 }
 
 /** The tabs in their order. */
-export const tabs: [View, string][] = [["flame", "Flame graph"], ["table", "Table"], ["callers", "Callers"], ["diff", "Compare"], ["heatmap", "Heatmap"], ["status", "Status"]];
+export const tabs: [View, string][] = [["flame", "Flame graph"], ["table", "Table"], ["callers", "Callers"], ["diff", "Compare"], ["heatmap", "Heatmap"], ["binaries", "Binaries"], ["status", "Status"]];
 const exported: View[] = ["flame", "table", "callers"];
 
 export class Header {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What can be done with a frame.
+import { fetchJson } from "./api";
 import type { App } from "./app";
+import type { LedgerJson } from "./binariespage";
 import { nodeLabel } from "./hovercard";
 import { separator, type MenuEntry } from "./menu";
+import { baseName } from "./names";
 import { quotePattern } from "./search";
 import { Kind, nodeKey, pathTo, type Tree } from "./tree";
 
@@ -42,16 +45,32 @@ export function nodeMenu(app: App, t: Tree, node: number, embedded: boolean): Me
       { label: "Hide this function", run: () => app.change({ hideFrames: app.state.hideFrames ? `${app.state.hideFrames}|${exact}` : exact, zoom: "" }) },
     );
     const binary = t.strings[t.binary[node]];
+    if (binary && !embedded) entries.push({ label: name.startsWith("[") ? "Why it has no name" : "Its binary in the ledger", run: () => app.change({ view: "binaries", search: `bin:${quotePattern(binary)}` }) });
     if (binary) entries.push({ label: "Hide this binary", run: () => app.change({ hideFrames: `bin:${exactBinary(app, binary)}`, zoom: "" }) });
   }
   if (node > 0) {
     const file = t.strings[t.file[node]];
     entries.push(separator, { label: "Copy name", run: () => void copyText(app, name, "Name") },
       { label: "Copy path from the root", run: () => void copyText(app, pathTo(t, node).slice(1).map((n) => nodeLabel(t, n)).join(";"), "Path") });
-    if (t.strings[t.binary[node]]) entries.push({ label: "Copy binary", run: () => void copyText(app, t.strings[t.binary[node]], "Binary") });
+    const binary = t.strings[t.binary[node]];
+    if (binary) entries.push({ label: "Copy binary", run: () => void copyText(app, binary, "Binary") });
+    if (binary && !embedded) entries.push({ label: "Copy build id", run: () => void copyBuildId(app, binary) });
     if (file) entries.push({ label: "Copy file and line", run: () => void copyText(app, t.line[node] ? `${file}:${t.line[node]}` : file, "File and line") });
   }
   return entries;
+}
+
+/** Put the build id of a binary on the clipboard; the ledger knows it. */
+async function copyBuildId(app: App, path: string): Promise<void> {
+  try {
+    const { query, from, to } = app.state;
+    const ledger = await fetchJson<LedgerJson>("/api/v1/binaries", { query, from, to, limit: "10000" });
+    const ids = ledger.binaries.filter((b) => (b.path === path || baseName(b.path) === path || `[${b.kind}]` === path) && b.has_build_id).map((b) => b.build_id);
+    if (!ids.length) return app.say("This binary has no build id.");
+    await copyText(app, ids.join("\n"), ids.length === 1 ? "Build id" : `${ids.length} build ids`);
+  } catch (e) {
+    app.say((e as Error).message);
+  }
 }
 
 /** The pattern of hidden binaries with one more in it. */

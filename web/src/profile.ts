@@ -32,6 +32,8 @@ export interface Profile {
   /** CPU time a sample stands for. */
   periodNs: number;
   elided: { nodes: number; samples: number };
+  /** How much finer than usual it was asked for. */
+  detail: number;
   /** Samples lost per reason. */
   lost: Record<string, number>;
   /** Samples per verdict on their stack: complete, truncated, failed. */
@@ -89,6 +91,6 @@ export function parseProfile(json: ProfileJson): Profile {
       self: new Float64Array(n.self), total: new Float64Array(n.total),
     }),
     from: json.from, to: json.to, query: json.query ?? "", periodNs: json.period_ns,
-    elided: json.elided ?? { nodes: 0, samples: 0 }, lost: json.lost ?? {}, verdicts: json.verdicts ?? {},
+    elided: json.elided ?? { nodes: 0, samples: 0 }, detail: 1, lost: json.lost ?? {}, verdicts: json.verdicts ?? {},
   };
 }

@@ -72,7 +72,9 @@ export class Notice {
     const e = this.error;
     if (e && needsProfile) this.set(e.message, e instanceof ApiError ? e.advice : "Reload the page; if it stays so, tell us.", this.button("Try again", () => this.app.load()));
     else if (needsProfile && !p) this.set("Loading…", "");
-    else if (needsProfile && p && p.tree.total[0] === 0) this.empty(s);
+    this.element.classList.toggle("floating", needsProfile && !p && !e);
+    if ((e && needsProfile) || (needsProfile && !p)) return;
+    if (needsProfile && p && p.tree.total[0] === 0) this.empty(s);
     else if (needsProfile && tree && tree.total[0] === 0 && isRearranged(s))
       this.set("Every stack is filtered out.", "Remove a filter above.", this.button("Remove all filters", () => this.app.change({ ...noFilters })));
     else this.element.hidden = true;

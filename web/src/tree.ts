@@ -117,14 +117,11 @@ export function hashString(s: string): number {
   return h >>> 0;
 }
 
-/** The hash of every string of a table, made once. */
-export function stringHashes(strings: string[]): Uint32Array {
-  let h = hashedStrings.get(strings);
-  if (!h || h.length !== strings.length) {
-    h = Uint32Array.from(strings, hashString);
-    hashedStrings.set(strings, h);
-  }
-  return h;
+/** The hash of a string of a table, made when it is first asked for. */
+function stringHash(strings: string[], i: number): number {
+  let known = hashedStrings.get(strings);
+  if (!known || known.length !== strings.length) hashedStrings.set(strings, (known = new Uint32Array(strings.length)));
+  return known[i] || (known[i] = hashString(strings[i]));
 }
 
 /**
@@ -158,7 +155,7 @@ export function nodeByKey(t: Tree, key: string): number {
 }
 
 function nodeHash(t: Tree, i: number): number {
-  return i === 0 ? 1 : Math.imul(stringHashes(t.strings)[t.name[i]], 31) + t.kind[i];
+  return i === 0 ? 1 : Math.imul(stringHash(t.strings, t.name[i]), 31) + t.kind[i];
 }
 
 function mixLow(low: number, value: number): number {

@@ -4,7 +4,7 @@
 // going back, or sending it shows the same picture. What is at its default is left out.
 import type { ColourBy } from "./colour";
 
-export const views = ["flame", "table", "callers", "diff", "heatmap", "status"] as const;
+export const views = ["flame", "table", "callers", "diff", "heatmap", "binaries", "status"] as const;
 export type View = (typeof views)[number];
 
 export interface State {
