@@ -149,6 +149,11 @@ test("the status shows what the API says", async (t) => {
   const page = await open(t, { view: "status" }, ".status-card");
   const status = await (await fetch(`${hearth.url}/api/v1/status`)).json();
   const text = await page.textContent(".page-status");
+  const balance = await (await fetch(`${hearth.url}/api/v1/balance?from=now-15m`)).json();
+  await page.waitForSelector(".balance tbody tr");
+  const groups = await page.$$eval(".balance tbody th", (e) => e.map((x) => x.textContent));
+  assert.equal(groups.length, balance.cgroups.length + 1);
+  assert.match(await page.textContent(".balance tbody tr >> nth=0"), /^Whole machine[\d.]+ \w+[\d.]+ \w+[\d.]+ %/);
   assert.ok(text.includes(status.version) && text.includes(String(status.sampler.frequency_hz)));
   assert.deepEqual(page.problems, []);
 });

@@ -2,6 +2,7 @@
 //
 // The tab with the state of the daemon: every figure of /api/v1/status, in groups.
 import { fetchJson } from "./api";
+import { balanceCard, type BalanceJson } from "./balancecard";
 import { fill, h } from "./dom";
 import { formatBytes, formatCount, formatDuration, formatFigure, formatShare } from "./format";
 import { Loader } from "./loader";
@@ -87,15 +88,18 @@ export class StatusPage implements PageView {
   readonly element: HTMLElement;
   private readonly cards = h("div.status-cards");
   private readonly tiles = h("div.tiles");
+  private readonly balance = h("div");
+  private range = { from: "", to: "" };
   private readonly loader: Loader<Group>;
 
   constructor() {
     this.loader = new Loader((signal) => fetchJson<Group>("/api/v1/status", {}, signal), (s) => this.show(s));
-    this.element = h("div.page-status", { tabindex: 0, role: "region", "aria-label": "Status of the daemon" }, this.loader.notice, this.tiles, this.cards);
+    this.element = h("div.page-status", { tabindex: 0, role: "region", "aria-label": "Status of the daemon" }, this.loader.notice, this.tiles, this.balance, this.cards);
   }
 
   update(p: Picture): void {
-    this.loader.load(String(p.loads));
+    this.range = { from: p.state.from, to: p.state.to };
+    this.loader.load(JSON.stringify([this.range, p.loads]));
   }
 
   focus(): void {
@@ -106,6 +110,16 @@ export class StatusPage implements PageView {
     const groups = Object.entries(status).filter((e): e is [string, Group] => e[1] !== null && typeof e[1] === "object" && !Array.isArray(e[1]));
     const plain = Object.entries(status).filter(([, v]) => typeof v !== "object");
     fill(this.tiles, ...tiles(status));
+    void this.showBalance();
     fill(this.cards, card("Daemon", rowsOf(Object.fromEntries(plain))), ...groups.map(([k, g]) => card(titles[k] ?? k.replace(/_/g, " "), rowsOf(g))));
+  }
+
+  /** The balance costs the server more than the rest: it is asked for on its own. */
+  private async showBalance(): Promise<void> {
+    try {
+      fill(this.balance, balanceCard(await fetchJson<BalanceJson>("/api/v1/balance", { ...this.range })));
+    } catch (e) {
+      fill(this.balance, h("p.notice-advice", null, `No balance: ${(e as Error).message}`));
+    }
   }
 }

@@ -35,6 +35,7 @@ export class Toolbar {
   private readonly filters = h("div.filters", { hidden: true });
   private readonly tools: HTMLElement;
   private state: State | null = null;
+  private filtersFor = "";
   private typing = 0;
 
   constructor(private readonly events: ToolbarEvents) {
@@ -54,27 +55,36 @@ export class Toolbar {
       label: `By ${label.toLowerCase()}`, checked: this.state?.colour === id, run: () => events.change({ colour: id }),
     })), this.colourText, icon(icons.down));
     this.tools = h("div.tools", null, this.shape, this.colourButton, this.hideButton);
-    this.element = h("section.toolbar", { "aria-label": "Search and drawing" }, h("div.toolbar-row", null, this.searchBox, this.tools), this.filters, this.crumbs);
+    this.element = h("section.toolbar", { "aria-label": "Search and drawing" }, h("div.toolbar-row", null, this.searchBox, this.crumbs, this.tools), this.filters);
   }
 
   update(s: State, withShape: boolean): void {
+    const before = this.state;
     this.state = s;
     if (document.activeElement !== this.search) this.search.value = s.search;
     this.tools.hidden = !withShape;
-    const button = (label: string, title: string, on: boolean, patch: Partial<State>) => h("button", {
-      type: "button", title, "aria-pressed": String(on), onclick: () => this.events.change(patch),
-    }, label);
-    const focused = this.shape.contains(document.activeElement) ? [...this.shape.children].indexOf(document.activeElement!) : -1;
-    fill(this.shape,
-      button("Icicle", "Root at the top (f)", !s.inverted && !s.upward, { inverted: false, upward: false, zoom: s.inverted ? "" : s.zoom }),
-      button("Flame", "Root at the bottom (f)", !s.inverted && s.upward, { inverted: false, upward: true, zoom: s.inverted ? "" : s.zoom }),
-      button("Inverted", "Leaves first (i)", s.inverted, { inverted: true, upward: false, zoom: "" }));
-    if (focused >= 0) (this.shape.children[focused] as HTMLElement).focus();
     this.colourText.textContent = colours.find(([id]) => id === s.colour)![1];
+    if (!before || before.inverted !== s.inverted || before.upward !== s.upward) this.showShape(s);
+    const filters = JSON.stringify([s.keep, s.drop, s.hide, s.hideFrames, s.collapse, s.collapseFrames]);
+    if (filters === this.filtersFor) return;
+    this.filtersFor = filters;
     const hidden = s.hide.length + s.collapse.length + [s.keep, s.drop, s.hideFrames, s.collapseFrames].filter(Boolean).length;
     this.hideCount.hidden = hidden === 0;
     this.hideCount.textContent = hidden ? String(hidden) : "";
     this.showFilters(s);
+  }
+
+  /** The buttons for the direction that stacks are drawn in. */
+  private showShape(s: State): void {
+    const button = (label: string, title: string, on: boolean, patch: Partial<State>) => h("button", {
+      type: "button", title, "aria-pressed": String(on), onclick: () => this.events.change({ ...patch, zoom: this.state!.inverted || patch.inverted ? "" : this.state!.zoom }),
+    }, label);
+    const focused = this.shape.contains(document.activeElement) ? [...this.shape.children].indexOf(document.activeElement!) : -1;
+    fill(this.shape,
+      button("Icicle", "Root at the top (f)", !s.inverted && !s.upward, { inverted: false, upward: false }),
+      button("Flame", "Root at the bottom (f)", !s.inverted && s.upward, { inverted: false, upward: true }),
+      button("Inverted", "Leaves first (i)", s.inverted, { inverted: true, upward: false }));
+    if (focused >= 0) (this.shape.children[focused] as HTMLElement).focus();
   }
 
   /** Show what a search found; `problem` when its expression does not parse. */
@@ -92,7 +102,7 @@ export class Toolbar {
     this.crumbs.hidden = zoom === 0;
     if (zoom === 0) return;
     const path = pathTo(t, zoom);
-    const shown = path.length > 7 ? [path[0], ...path.slice(-5)] : path;
+    const shown = path.length > 4 ? [path[0], ...path.slice(-3)] : path;
     const parts: (Node | string)[] = [];
     shown.forEach((node, i) => {
       if (i > 0) parts.push(h("span.crumb-gap", { "aria-hidden": "true" }, i === 1 && shown.length < path.length ? "› … ›" : "›"));
