@@ -19,7 +19,7 @@ from support.server import Server  # noqa: E402
 from support.tool import ROOT  # noqa: E402
 
 PORT = 7996
-SOURCE = os.path.join(ROOT, "tests", "accept", "unwind_checks", "deep.c")
+SOURCE = os.path.join(ROOT, "tests", "accept", "unwind_parts", "deep.c")
 DEPTHS = (10, 30, 100)
 WARM_S = 3
 MEASURE_S = 6

@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import sampling  # noqa: E402
 
-DEEP = os.path.join(sampling.ROOT, "tests", "accept", "unwind_checks", "deep.c")
+DEEP = os.path.join(sampling.ROOT, "tests", "accept", "unwind_parts", "deep.c")
 FRAMES = 127
 SECONDS = 2
 
