@@ -108,11 +108,16 @@ static void put_symbols(struct buffer *out, const struct binary *b, struct symbo
 		return;
 	}
 	buffer_putc(out, '{');
-	json_put_text(out, "state", states[f->state]);
+	uint64_t symbol_count = r->own_symbol_count + r->debug_symbol_count + r->mini_symbol_count +
+				r->go_function_count;
+	bool found_some = f->state == SYMBOLS_QUICK || f->state == SYMBOLS_FULL;
+
+	/* Entries of the linkage table have names in any case; they name no function of the file. */
+	json_put_text(
+		out, "state",
+		states[found_some && !symbol_count && !r->functions ? SYMBOLS_NONE : f->state]);
 	json_put_text(out, "reason", f->reason);
-	json_put_number(out, "symbols",
-			r->own_symbol_count + r->debug_symbol_count + r->mini_symbol_count +
-				r->go_function_count);
+	json_put_number(out, "symbols", symbol_count);
 	json_put_number(out, "functions", r->functions);
 	json_put_number(out, "inlined", r->inlined);
 	json_put_number(out, "lines", r->line_rows);
