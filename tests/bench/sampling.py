@@ -151,7 +151,7 @@ def settle(data):
         quiet_since = time.monotonic()
         while time.monotonic() < min(quiet_since + SETTLED_S, server.started_at + SETTLE_LIMIT_S):
             time.sleep(0.1)
-            if len(tree_of(server.process.pid)) > 1:
+            if len(tree_of(server.process.pid)) > 2:  # besides the daemon and the server that forks workers
                 quiet_since = time.monotonic()
         seconds = quiet_since - server.started_at
         cpu = cpu_seconds(server.process.pid)
