@@ -125,8 +125,8 @@ static const char *archive_hint(const struct mend_case *c, const struct mend *m)
 	if (!strstr(m->command, "-dbgsym"))
 		return "";
 	return c->distribution == DISTRIBUTION_UBUNTU
-		       ? " (from http://ddebs.ubuntu.com)"
-		       : " (from http://deb.debian.org/debian-debug, suite RELEASE-debug)";
+		       ? " (from Ubuntu's archive of debug symbols, ddebs)"
+		       : " (from Debian's archive debian-debug, suite RELEASE-debug)";
 }
 
 static void mend_file(const struct mend_case *c, struct mend *ret)
