@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include <errno.h>
 #include <stdint.h>
 
 size_t utf8_length(const unsigned char *s, size_t left)
@@ -68,4 +69,17 @@ int utf8_is_clean(const char *text)
 		at += length;
 	}
 	return 1;
+}
+
+int utf8_add_clean(struct strpool *pool, const char *text, uint32_t *ret_id)
+{
+	auto_buffer clean = BUFFER_INIT;
+
+	if (!utf8_is_clean(text)) {
+		utf8_put_clean(&clean, text);
+		text = buffer_terminate(&clean);
+		if (!text)
+			return -ENOMEM;
+	}
+	return strpool_add(pool, text, ret_id);
 }

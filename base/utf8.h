@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/strpool.h"
 
 /**
  * Bytes of the well-formed sequence at the start of a text (Unicode 15, table 3-7), 0 if there is none.
@@ -23,5 +24,8 @@ void utf8_put_clean(struct buffer *out, const char *text);
 
 /** Whether all of @text is UTF-8. */
 int utf8_is_clean(const char *text);
+
+/** Add a text to a pool as utf8_put_clean() writes it. Returns as strpool_add(). */
+int utf8_add_clean(struct strpool *pool, const char *text, uint32_t *ret_id);
 
 #endif

@@ -42,17 +42,8 @@ static void pprof_release(struct pprof *b)
 
 int pprof_string(struct pprof *b, const char *text, int64_t *ret)
 {
-	auto_buffer clean = BUFFER_INIT;
 	uint32_t id;
-
-	if (!utf8_is_clean(text)) {
-		utf8_put_clean(&clean, text);
-		text = buffer_terminate(&clean);
-		if (!text)
-			return -ENOMEM;
-	}
-
-	int err = strpool_add(&b->strings, text, &id);
+	int err = utf8_add_clean(&b->strings, text, &id);
 
 	if (!err)
 		*ret = id;

@@ -50,17 +50,8 @@ void otlp_tables_release(struct otlp_tables *t)
 
 int otlp_tables_string(struct otlp_tables *t, const char *text, int32_t *ret)
 {
-	auto_buffer clean = BUFFER_INIT;
 	uint32_t id;
-
-	if (!utf8_is_clean(text)) {
-		utf8_put_clean(&clean, text);
-		text = buffer_terminate(&clean);
-		if (!text)
-			return -ENOMEM;
-	}
-
-	int err = strpool_add(&t->strings, text, &id);
+	int err = utf8_add_clean(&t->strings, text, &id);
 
 	if (!err)
 		*ret = (int32_t)id;

@@ -35,7 +35,7 @@ after(async () => {
 async function busyRange(samples) {
   let from = Math.floor(Date.now() / 1000);
   let seen = "nothing";
-  const deadline = Date.now() + 150000;
+  const deadline = Date.now() + 90000;
   while (Date.now() < deadline) {
     await new Promise((r) => setTimeout(r, 1000));
     const to = Math.floor(Date.now() / 1000) - 1;
@@ -51,7 +51,7 @@ async function busyRange(samples) {
     seen = `${all} samples, ${whole} of them with names down to main`;
   }
   const status = await (await fetch(`${hearth.url}/api/v1/status`)).json();
-  throw new Error(`the workload did not get ${samples} samples with whole stacks in 150 s: ${seen}; ${JSON.stringify(status)}; ${hearth.output}`);
+  throw new Error(`the workload did not get ${samples} samples with whole stacks in 90 s: ${seen}; ${JSON.stringify(status)}; ${hearth.output}`);
 }
 
 const api = async (format, extra = {}) => {
